@@ -1,0 +1,271 @@
+"""Baselines: what the model saw when it was trained, frozen, versioned, and valid from a moment on."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from monitoring import documents
+from monitoring.capture import records
+from monitoring.capture.records import FEATURE_PREFIX
+from monitoring.config import ModelConfig
+from monitoring.errors import ConfigError, ConflictError, MonitorError
+from monitoring.judge.checks import Reference
+from monitoring.judge.limits import Limits, learn_limits
+from monitoring.monitor import Monitor
+from monitoring.profile import ColumnSpec, OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.sampling import bottom_k
+from monitoring.window import LENGTHS, Window, iso
+
+KIND, SCHEMA_VERSION = "baseline", 1
+POINTER, POINTER_VERSION = "baseline-versions", 1
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One version.
+
+    Attributes:
+        reference: What windows are compared with.
+        valid_from: Windows that start at or after this moment use it, until the next version.
+        rows: Training rows.
+        windows: Baseline windows that the limits were learned from.
+        source: Hash of the training rows' file.
+    """
+
+    reference: Reference
+    valid_from: datetime
+    rows: int
+    windows: int
+    source: str
+
+    @property
+    def version(self) -> str:
+        """Its name."""
+        return self.reference.version
+
+
+def create_baseline(
+    monitor: Monitor, *, version: str = "", uri: str = "", valid_from: datetime | None = None
+) -> Baseline:
+    """Make a baseline from training rows, and point to it.
+
+    Args:
+        monitor: The model.
+        version: Its name; by default a hash of the rows and of the configuration.
+        uri: The Parquet or CSV file; by default the configured one.
+        valid_from: Windows from this moment on use it; the first version is valid always.
+
+    Raises:
+        ConfigError: The rows do not fit the model, or the version exists with other content.
+    """
+    uri = uri or monitor.config.baseline.uri
+    store, key = _locate(monitor, uri)
+    data = store.get(key)
+    table, labels = _read(data, uri, monitor.config)
+    known = _versions(monitor)
+    source = documents.fingerprint([data.hex()])
+    version = version or documents.fingerprint([source, monitor.config.fingerprint()])[:12]
+    start = valid_from or (known[-1][1] if known and known[-1][0] == version else ALWAYS)
+    if known and valid_from is None and version not in dict(known):
+        raise ConfigError(
+            f"there is a baseline already ({known[-1][0]})",
+            where=monitor.config.name,
+            hint="say from when the new one is valid: --valid-from 2013-05-01",
+        )
+    baseline = learn_baseline(table, labels, monitor.config, version=version, valid_from=start, source=source)
+    _write(monitor, baseline, table, labels)
+    return baseline
+
+
+def learn_baseline(
+    table: pa.Table,
+    labels: Sequence[bool | None],
+    config: ModelConfig,
+    *,
+    version: str,
+    valid_from: datetime,
+    source: str,
+) -> Baseline:
+    """Freeze edges, profile and limits from canonical records and their labels: a pure function.
+
+    Args:
+        table: Canonical records.
+        labels: One per record: positive or not; None without a label.
+        config: The model.
+        version: The baseline's name.
+        valid_from: From when it is valid.
+        source: Hash of the rows' file.
+    """
+    columns = config.columns.features
+    spec = ProfileSpec({name: ColumnSpec.learn(table[FEATURE_PREFIX + name], kind) for name, kind in columns.items()})
+    rows_of: dict[Window, list[int]] = defaultdict(list)
+    for position, moment in enumerate(table["event_time"].to_pylist()):
+        rows_of[Window.containing(moment, config.every)].append(position)
+    scores = table["score"].to_numpy()
+    profiles, outcomes = [], []
+    for _, positions in sorted(rows_of.items()):
+        profiles.append(WindowProfile.of(table.take(positions), spec, FEATURE_PREFIX))
+        labelled = [i for i in positions if labels[i] is not None]
+        outcomes.append(OutcomeProfile.of(scores[labelled], np.array([labels[i] for i in labelled], bool)))
+    hours = LENGTHS[config.every] // LENGTHS["hour"]
+    limits = learn_limits(
+        profiles, outcomes, spec, longest=config.trailing_windows, threshold=config.columns.threshold, hours=hours
+    )
+    whole = WindowProfile.of(table, spec, FEATURE_PREFIX)
+    reference = Reference(version, spec, whole, limits)
+    return Baseline(reference, valid_from, table.num_rows, len(profiles), source)
+
+
+def baseline_for(monitor: Monitor, window: Window) -> Baseline | None:
+    """The baseline that is valid for a window; None when there is none."""
+    valid = [version for version, start in _versions(monitor) if start <= window.start]
+    return load_baseline(monitor, valid[-1]) if valid else None
+
+
+def load_baseline(monitor: Monitor, version: str) -> Baseline:
+    """One version, from the store."""
+    key = monitor.layout.baseline(version)
+    body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
+    spec = ProfileSpec.from_json(body["spec"])
+    reference = Reference(
+        version, spec, WindowProfile.from_json(body["profile"], spec), Limits.from_json(body["limits"])
+    )
+    valid_from = datetime.fromisoformat(body["valid_from"])
+    return Baseline(reference, valid_from, body["rows"], body["windows"], body["source"])
+
+
+def load_sample(monitor: Monitor, version: str) -> pa.Table:
+    """The baseline's sample of rows: canonical records and `label`."""
+    return records.from_parquet(monitor.store.get(monitor.layout.baseline_sample(version)))
+
+
+def _versions(monitor: Monitor) -> list[tuple[str, datetime]]:
+    """All versions and the moments from which they are valid, in that order."""
+    return _parse_pointer(monitor, _pointer(monitor))
+
+
+def _pointer(monitor: Monitor) -> bytes | None:
+    key = monitor.layout.baseline_pointer
+    return monitor.store.get(key) if monitor.store.exists(key) else None
+
+
+def _parse_pointer(monitor: Monitor, data: bytes | None) -> list[tuple[str, datetime]]:
+    if data is None:
+        return []
+    body = documents.decode(data, POINTER, POINTER_VERSION, monitor.layout.baseline_pointer)
+    return [(item["version"], datetime.fromisoformat(item["valid_from"])) for item in body["versions"]]
+
+
+def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequence[bool | None]) -> None:
+    reference = baseline.reference
+    body: dict[str, Any] = {
+        "model": monitor.config.name,
+        "version": baseline.version,
+        "valid_from": iso(baseline.valid_from),
+        "rows": baseline.rows,
+        "windows": baseline.windows,
+        "source": baseline.source,
+        "config": monitor.config.fingerprint(),
+        "spec": reference.spec.to_json(),
+        "profile": reference.profile.to_json(),
+        "limits": reference.limits.to_json(),
+    }
+    document = documents.encode(KIND, SCHEMA_VERSION, body)
+    key = monitor.layout.baseline(baseline.version)
+    if not monitor.store.put_if_absent(key, document) and monitor.store.get(key) != document:
+        raise ConfigError(
+            f"baseline {baseline.version} exists and is different",
+            where=monitor.config.name,
+            hint="baselines are never changed; give the new one another --version",
+        )
+    marked = table.append_column("label", pa.array(labels, pa.bool_()))
+    sample = bottom_k(marked, monitor.config.report.sample_rows)
+    monitor.store.put(monitor.layout.baseline_sample(baseline.version), records.to_parquet(sample))
+    while True:
+        before = _pointer(monitor)
+        versions = dict(_parse_pointer(monitor, before)) | {baseline.version: baseline.valid_from}
+        ordered = sorted(versions.items(), key=lambda item: item[1])
+        pointer = {"versions": [{"version": name, "valid_from": iso(start)} for name, start in ordered]}
+        try:
+            monitor.store.replace(
+                monitor.layout.baseline_pointer, documents.encode(POINTER, POINTER_VERSION, pointer), before
+            )
+            return
+        except ConflictError:
+            continue  # another version was added in between: add ours to what is there now
+
+
+def _locate(monitor: Monitor, uri: str) -> tuple[Any, str]:
+    folder, _, name = uri.rpartition("/")
+    store, prefix = monitor.source(folder) if folder else (monitor.store, "")
+    return store, prefix + name
+
+
+def _read(data: bytes, uri: str, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:
+    """Training rows as canonical records, and their labels."""
+    try:
+        if uri.endswith(".parquet"):
+            raw = pq.read_table(io.BytesIO(data))
+        elif uri.endswith(".csv"):
+            raw = pyarrow.csv.read_csv(io.BytesIO(data))
+        else:
+            raise ConfigError("a baseline is a Parquet or CSV file", where=uri, allowed=[".parquet", ".csv"])
+    except pa.ArrowException as error:
+        raise ConfigError(f"cannot be read: {error}", where=uri) from error
+    need = [*config.columns.features, config.baseline.score, config.baseline.label, config.baseline.time]
+    absent = [name for name in need if name not in raw.column_names]
+    if absent:
+        raise ConfigError(f"no column {absent[0]!r}", where=uri, allowed=raw.column_names)
+    try:
+        return _canonical(raw, config)
+    except (pa.ArrowException, MonitorError) as error:
+        raise ConfigError(f"a column has another type than declared: {error}", where=uri) from error
+
+
+def _canonical(raw: pa.Table, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:
+    count = raw.num_rows
+    schema = records.schema(config.columns)
+    score = raw[config.baseline.score].cast(pa.float64())
+    time = raw[config.baseline.time].cast(pa.timestamp("us", tz="UTC"))
+    ids = (
+        raw["event_id"].cast(pa.string())
+        if "event_id" in raw.column_names
+        else pa.array([f"{i}" for i in range(count)])
+    )
+    columns = {
+        "event_id": ids,
+        "event_time": time,
+        "model_version": pa.array([""] * count),
+        "score": score,
+        "prediction": pc.greater_equal(score, config.columns.threshold),
+        "latency_ms": pa.nulls(count, pa.float64()),
+        "status": pa.nulls(count, pa.int32()),
+    }
+    for name, kind in config.columns.features.items():
+        columns[FEATURE_PREFIX + name] = raw[name].cast(pa.float64() if kind == "numeric" else pa.string())
+    labels = raw[config.baseline.label].to_pylist()
+    positive = config.columns.positive
+    marks = [
+        None if label is None or (isinstance(label, float) and math.isnan(label)) else _text(label) == positive
+        for label in labels
+    ]
+    return pa.table(columns, schema=schema), marks
+
+
+def _text(label: object) -> str:
+    if isinstance(label, bool):
+        return str(int(label))
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

@@ -1,0 +1,129 @@
+"""Read `models/*.yaml`, with the file and the line in every complaint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from monitoring.config.model import ModelConfig
+from monitoring.errors import ConfigError
+
+
+def model_path(directory: Path, name: str) -> Path:
+    """Where the configuration of model `name` lies."""
+    return directory / f"{name}.yaml"
+
+
+def load_models(directory: Path) -> list[ModelConfig]:
+    """Every model in `directory`, sorted by name.
+
+    Raises:
+        ConfigError: One of them is not valid.
+    """
+    return [load_model(path) for path in sorted(directory.glob("*.yaml"))]
+
+
+def broken_models(directory: Path) -> list[ConfigError]:
+    """What is wrong with the models in `directory`: one error per file that cannot be used."""
+    errors = []
+    for path in sorted(directory.glob("*.yaml")):
+        try:
+            load_model(path)
+        except ConfigError as error:
+            errors.append(error)
+    return errors
+
+
+def load_model(path: Path) -> ModelConfig:
+    """One model.
+
+    Raises:
+        ConfigError: The file is missing, is no YAML, or holds something that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        known = sorted(other.stem for other in path.parent.glob("*.yaml"))
+        raise ConfigError(f"no model {path.stem!r}", where=str(path), allowed=known) from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"not valid YAML: {error.problem}", where=f"{path}:{line}") from error
+    if not isinstance(content, dict):
+        raise ConfigError("expected a mapping of settings", where=f"{path}:1", allowed=ModelConfig.model_fields)
+    try:
+        config = ModelConfig.model_validate(content)
+    except ValidationError as error:
+        raise _explain(path, root, error) from error
+    if config.name != path.stem:
+        raise ConfigError(
+            f"name is {config.name!r}",
+            where=f"{path}:{_line(root, ('name',))}",
+            allowed=[path.stem],
+            hint="a model's name and its file's name must agree",
+        )
+    return config
+
+
+def _explain(path: Path, root: yaml.Node | None, error: ValidationError) -> ConfigError:
+    details = error.errors(include_url=False)
+    first = details[0]
+    location = tuple(part for part in first["loc"] if part not in ("smtp", "webhook", "slack"))
+    key = ".".join(str(part) for part in location) or "the file"
+    allowed: list[str] = []
+    if first["type"] == "extra_forbidden":
+        allowed = _known_keys(location[:-1])
+        what = f"unknown key {key!r}"
+    elif first["type"] == "missing":
+        what = f"{key!r} is required and missing"
+    elif first["type"] == "literal_error":
+        what = f"{key!r} is {first['input']!r}"
+        allowed = [str(first["ctx"]["expected"])]
+    else:
+        what = f"{key!r} is {_short(first)}: {_message(first)}"
+    more = f"{len(details) - 1} more problem(s) in this file" if len(details) > 1 else ""
+    return ConfigError(what, where=f"{path}:{_line(root, location)}", allowed=allowed, hint=more)
+
+
+def _short(detail: ErrorDetails) -> str:
+    text = repr(detail["input"])
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _message(detail: ErrorDetails) -> str:
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = ModelConfig
+    for part in location:
+        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        candidates = getattr(field.annotation, "__args__", (field.annotation,)) if field else ()
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _line(root: yaml.Node | None, location: tuple[Any, ...]) -> int:
+    """The line of the deepest part of `location` that the file has."""
+    node, line = root, 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if pair is None:
+                return line
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line

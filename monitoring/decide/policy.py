@@ -1,0 +1,153 @@
+"""From the history of verdicts to a decision: a pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitoring.config.model import Policy, RetrainPolicy
+from monitoring.decide.decision import Action, Decision, State, Veto
+from monitoring.judge.verdict import Status, Verdict
+from monitoring.window import Window
+
+_STATE = {
+    Status.OK: State.HEALTHY,
+    Status.WARN: State.HEALTHY,
+    Status.FAIL: State.FAILING,
+    Status.UNKNOWN: State.UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known when a verdict is decided upon.
+
+    Attributes:
+        verdicts: The newest revision of each earlier window at that time, oldest first.
+        decisions: The decision of each earlier window's first revision, oldest first.
+        labelled_rows: Labelled rows since the baseline became valid.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    labelled_rows: int = 0
+
+
+def decide(verdict: Verdict, history: History, policy: Policy) -> Decision:
+    """What is to be done about a verdict.
+
+    Only a window's first revision asks for anything: a later one is part of the history that the next
+    window's decision looks at.
+
+    Args:
+        verdict: The verdict.
+        history: What came before it.
+        policy: The model's policy.
+    """
+    state = _STATE[verdict.status]
+    previous = history.decisions[-1].state if history.decisions else None
+    failing = _failing_since(verdict, history)
+    if verdict.revision > 1:
+        return _decision(
+            verdict,
+            Action.NONE,
+            state,
+            previous,
+            False,
+            failing,
+            ("A later look at a window that was decided upon before; the next window's decision takes it in.",),
+            (),
+        )
+    changed = state is not (previous or State.HEALTHY)
+    reasons = [verdict.headline]
+    vetoes: list[Veto] = []
+    if _performance_fails(verdict, history):
+        vetoes, why = _vetoes(verdict, history, policy.retrain)
+        reasons += why
+        if not vetoes:
+            return _decision(verdict, Action.RETRAIN, state, previous, True, failing, tuple(reasons), ())
+    action = Action.NOTIFY if changed else Action.NONE
+    if vetoes and vetoes != [Veto.NOT_CONFIGURED]:
+        action = Action.VETOED
+    if changed:
+        reasons.append(f"The model's state changed from {previous or State.HEALTHY} to {state}.")
+    return _decision(verdict, action, state, previous, changed, failing, tuple(reasons), tuple(vetoes))
+
+
+def _decision(
+    verdict: Verdict,
+    action: Action,
+    state: State,
+    previous: State | None,
+    notify: bool,
+    since: str,
+    reasons: tuple[str, ...],
+    vetoes: tuple[Veto, ...],
+) -> Decision:
+    return Decision(
+        verdict.model,
+        verdict.window.label,
+        verdict.revision,
+        action,
+        state,
+        previous,
+        notify,
+        since,
+        reasons,
+        vetoes,
+    )
+
+
+def _judged(verdict: Verdict, history: History) -> list[Verdict]:
+    """The windows whose performance is known, under the baseline of this verdict, oldest first."""
+    return [
+        past
+        for past in (*history.verdicts, verdict)
+        if past.performance_status is not Status.UNKNOWN
+        and past.inputs.get("baseline") == verdict.inputs.get("baseline")
+    ]
+
+
+def _performance_fails(verdict: Verdict, history: History) -> bool:
+    judged = _judged(verdict, history)
+    return bool(judged) and judged[-1].performance_status is Status.FAIL
+
+
+def _failing_since(verdict: Verdict, history: History) -> str:
+    since = ""
+    for past in reversed((*history.verdicts, verdict)):
+        if past.status is not Status.FAIL:
+            break
+        since = past.window.label
+    return since
+
+
+def _vetoes(verdict: Verdict, history: History, policy: RetrainPolicy | None) -> tuple[list[Veto], list[str]]:
+    if policy is None:
+        return [Veto.NOT_CONFIGURED], ["Retraining is not configured for this model."]
+    vetoes, reasons = [], []
+    needed, among = policy.confirm
+    recent = _judged(verdict, history)[-among:]
+    failed = sum(past.performance_status is Status.FAIL for past in recent)
+    confirmed = f"Performance failed in {failed} of the last {len(recent)} judged windows; {needed} of {among} confirm."
+    reasons.append(confirmed)
+    if failed < needed:
+        vetoes.append(Veto.NOT_CONFIRMED)
+    last = next((past for past in reversed(history.decisions) if past.action is Action.RETRAIN), None)
+    if last is not None and _start(last, verdict) + policy.cooldown > verdict.window.start:
+        vetoes.append(Veto.COOLDOWN)
+        reasons.append(f"Retraining was asked for in window {last.window}, within the cool-down.")
+    if history.labelled_rows < policy.min_labels:
+        vetoes.append(Veto.TOO_FEW_LABELS)
+        reasons.append(
+            f"Only {history.labelled_rows} labelled rows since the baseline; {policy.min_labels} are needed."
+        )
+    broken = [f for f in verdict.of_status(Status.FAIL) if not f.about_performance]
+    if broken:
+        vetoes.append(Veto.DATA_BROKEN)
+        reasons.append(f"The data are broken, so nothing can be concluded about the model: {broken[0].message}")
+    return vetoes, reasons
+
+
+def _start(decision: Decision, verdict: Verdict) -> datetime:
+    return Window.parse(decision.window, verdict.window.every).start

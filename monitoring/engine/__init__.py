@@ -1,0 +1,1 @@
+"""Engines: run capture and profile over many objects."""

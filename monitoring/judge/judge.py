@@ -1,0 +1,106 @@
+"""From evidence to a verdict: a pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from monitoring.config.model import ModelConfig
+from monitoring.judge.checks import Evidence, Reference, run_checks
+from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
+from monitoring.measure import Measurement
+from monitoring.measure.performance import performance
+from monitoring.window import Window
+
+_ORDER = {Status.FAIL: 0, Status.UNKNOWN: 1, Status.WARN: 2, Status.INFO: 3, Status.OK: 4}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which look at which window this is.
+
+    Attributes:
+        window: The window.
+        revision: 1 for the first look.
+        as_of: Labels collected before this moment count.
+        final: Whether the labels' horizon has passed.
+        trailing_windows: Labels of the trailing windows that have records, oldest first.
+        accounting: What became of every record and label.
+        inputs: Versions and fingerprints.
+    """
+
+    window: Window
+    revision: int
+    as_of: datetime
+    final: bool
+    trailing_windows: tuple[str, ...]
+    accounting: dict[str, Any]
+    inputs: dict[str, Any]
+
+
+def judge(look: Look, evidence: Evidence, reference: Reference | None, config: ModelConfig) -> Verdict:
+    """The verdict on a window.
+
+    No records or no baseline is `unknown`, and so is a window in which a check that can fail could not be
+    judged and nothing else failed.
+
+    Args:
+        look: Which look at which window.
+        evidence: What was measured.
+        reference: The baseline; None when there is none.
+        config: The model.
+    """
+    if evidence.profile.rows == 0:
+        findings = [_no_data(evidence, look)]
+    elif reference is None:
+        hint = f"Make one with `model-monitor baseline {config.name}`."
+        findings = [Finding("baseline", "", Status.UNKNOWN, Code.NO_BASELINE, f"There is no baseline. {hint}")]
+    else:
+        findings = list(run_checks(evidence, reference, config))
+    findings.sort(key=lambda finding: _ORDER[finding.status])
+    status = worst([finding.status for finding in findings])
+    return Verdict(
+        model=config.name,
+        window=look.window,
+        revision=look.revision,
+        as_of=look.as_of,
+        final=look.final,
+        status=status,
+        headline=_headline(status, findings, config),
+        findings=tuple(findings),
+        numbers=_numbers(evidence, config),
+        trailing=performance(evidence.trailing_outcomes, config.columns.threshold) if config.labels else {},
+        trailing_windows=look.trailing_windows,
+        accounting=look.accounting,
+        inputs=look.inputs,
+    )
+
+
+def _no_data(evidence: Evidence, look: Look) -> Finding:
+    if evidence.quarantined:
+        message = f"None of the {evidence.quarantined} records of {look.window.label} could be read."
+    else:
+        message = f"There are no records for {look.window.label}."
+    return Finding("data", "", Status.UNKNOWN, Code.NO_DATA, message)
+
+
+def _numbers(evidence: Evidence, config: ModelConfig) -> dict[str, Measurement]:
+    rows = evidence.profile.rows
+    numbers = {
+        "rows": Measurement("rows", rows, rows, "both", "records, without duplicates"),
+        "label_coverage": Measurement("label_coverage", evidence.coverage, rows, "low", "share of rows with a label"),
+    }
+    return numbers | (performance(evidence.outcomes, config.columns.threshold) if config.labels else {})
+
+
+def _headline(status: Status, findings: list[Finding], config: ModelConfig) -> str:
+    if status in (Status.FAIL, Status.WARN, Status.UNKNOWN):
+        bad = [finding for finding in findings if finding.status is status]
+        more = f" And {len(bad) - 1} more." if len(bad) > 1 else ""
+        return f"{bad[0].message}{more}"
+    drifted = sum(finding.code is Code.FEATURE_DRIFT for finding in findings)
+    moved = f" {drifted} of {len(config.columns.features)} features have moved, without harm." if drifted else ""
+    if config.labels is None:
+        return f"Data are within their limits; performance is not monitored (no labels configured).{moved}"
+    return f"Performance and data are within their limits.{moved}"

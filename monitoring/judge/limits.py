@@ -1,0 +1,116 @@
+"""What is ordinary: the spread of every measurement over blocks of baseline windows."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Self
+
+from monitoring.measure import block
+from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a measurement varies over blocks of baseline windows.
+
+    Attributes:
+        mean: Its mean.
+        deviation: Its standard deviation; 0 for a single block.
+        blocks: How many blocks were measured.
+    """
+
+    mean: float
+    deviation: float
+    blocks: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """The spread of some values, at least one."""
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        return cls(statistics.fmean(values), deviation, len(values))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The ordinary spread of each measurement, for blocks of 1, 2, … windows.
+
+    Attributes:
+        rows: Mean rows of a baseline window.
+        spreads: By measurement key: element k-1 is the spread over blocks of k windows.
+    """
+
+    rows: float
+    spreads: dict[str, tuple[Spread, ...]]
+
+    def spread(self, key: str, windows: int) -> Spread | None:
+        """The spread of a measurement over `windows` windows; of the longest block learned, if that is shorter."""
+        learned = self.spreads.get(key, ())
+        return learned[min(windows, len(learned)) - 1] if learned else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "rows": self.rows,
+            "spreads": {
+                key: [[spread.mean, spread.deviation, spread.blocks] for spread in spreads]
+                for key, spreads in self.spreads.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From `to_json`."""
+        spreads = {key: tuple(Spread(*item) for item in items) for key, items in data["spreads"].items()}
+        return cls(data["rows"], spreads)
+
+
+def learn_limits(
+    profiles: Sequence[WindowProfile],
+    outcomes: Sequence[OutcomeProfile],
+    spec: ProfileSpec,
+    *,
+    longest: int,
+    threshold: float,
+    hours: int,
+) -> Limits:
+    """Learn what is ordinary from consecutive windows of the baseline.
+
+    Blocks overlap, so their number says little of how independent they are; what counts is that a block of
+    seven days varies as seven real days in a row do.
+
+    Args:
+        profiles: One per baseline window, oldest first, at least one.
+        outcomes: Their outcomes.
+        spec: The edges.
+        longest: Longest block, in windows.
+        threshold: A score at or above it counts as positive.
+        hours: Hours in a window.
+    """
+    reference = reduce(WindowProfile.merge, profiles)
+    rows = statistics.fmean(profile.rows for profile in profiles)
+    single: defaultdict[str, list[float]] = defaultdict(list)
+    for profile in profiles:
+        _collect(single, block.quality(profile, rows, hours))
+    spreads = {key: [Spread.of(values)] for key, values in single.items()}
+    merged, labelled = list(profiles), list(outcomes)
+    for length in range(1, min(longest, len(profiles)) + 1):
+        values: defaultdict[str, list[float]] = defaultdict(list)
+        for profile, outcome in zip(merged, labelled, strict=True):
+            if length < len(profiles):
+                _collect(values, block.drift(profile, reference, spec, contained=profile))
+            _collect(values, block.outcome(outcome, threshold))
+        for key, found in values.items():
+            spreads.setdefault(key, []).append(Spread.of(found))
+        merged = [a.merge(b) for a, b in zip(merged, profiles[length:], strict=False)]
+        labelled = [a.merge(b) for a, b in zip(labelled, outcomes[length:], strict=False)]
+    return Limits(rows, {key: tuple(items) for key, items in sorted(spreads.items())})
+
+
+def _collect(into: defaultdict[str, list[float]], measured: dict[str, Any]) -> None:
+    for key, measurement in measured.items():
+        if measurement.value is not None:
+            into[key].append(measurement.value)

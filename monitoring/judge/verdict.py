@@ -1,0 +1,196 @@
+"""What the checks say of one window at one revision."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from monitoring.measure import Measurement
+from monitoring.window import Window, iso
+
+KIND, SCHEMA_VERSION = "verdict", 1
+
+
+class Status(StrEnum):
+    """How a check, or a window, turned out. `info` is evidence: it never changes a window's status."""
+
+    OK = "ok"
+    INFO = "info"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Code(StrEnum):
+    """Why a check turned out as it did."""
+
+    WITHIN_LIMITS = "within_limits"
+    NO_DATA = "no_data"
+    NO_BASELINE = "no_baseline"
+    TOO_FEW_ROWS = "too_few_rows"
+    TOO_FEW_LABELS = "too_few_labels"
+    UNTESTABLE = "untestable"
+    COLUMN_MISSING = "column_missing"
+    COLUMN_NEW = "column_new"
+    COLUMN_ALL_NULL = "column_all_null"
+    COLUMN_TYPE_CHANGED = "column_type_changed"
+    NULLS_INCREASED = "nulls_increased"
+    UNSEEN_CATEGORIES = "unseen_categories"
+    RECORDS_QUARANTINED = "records_quarantined"
+    VOLUME_LOW = "volume_low"
+    VOLUME_HIGH = "volume_high"
+    HOURS_MISSING = "hours_missing"
+    ERRORS_INCREASED = "errors_increased"
+    FEATURE_DRIFT = "feature_drift"
+    PREDICTION_DRIFT = "prediction_drift"
+    LABELS_MISSING = "labels_missing"
+    WORSE_THAN_AVERAGE = "worse_than_average"
+    RANKING_WORSE = "ranking_worse"
+    CALIBRATION_OFF = "calibration_off"
+
+
+PERFORMANCE_CHECKS = frozenset({"worse_than_average", "ranking", "calibration"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check says of one subject.
+
+    Attributes:
+        check: The check's key in the configuration.
+        subject: The column it is about; empty for the whole window.
+        status: How it turned out.
+        code: Why.
+        message: One sentence with the numbers.
+        measurement: What was measured, None where nothing could be.
+        baseline: The same measurement's ordinary value in the baseline.
+        limit: The value beyond which the check fires.
+        windows: How many windows the measurement looks back over.
+    """
+
+    check: str
+    subject: str
+    status: Status
+    code: Code
+    message: str
+    measurement: Measurement | None = None
+    baseline: float | None = None
+    limit: float | None = None
+    windows: int = 1
+
+    @property
+    def about_performance(self) -> bool:
+        """Whether it is about how well predictions met labels."""
+        return self.check in PERFORMANCE_CHECKS
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From `to_json`."""
+        measurement = Measurement.from_json(data["measurement"]) if data["measurement"] else None
+        return cls(
+            **{
+                **data,
+                "status": Status(data["status"]),
+                "code": Code(data["code"]),
+                "measurement": measurement,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks say of one window at one revision.
+
+    Attributes:
+        model: The model's name.
+        window: The window.
+        revision: 1 for the first look, more as labels come.
+        as_of: Labels collected before this moment count.
+        final: Whether the labels' horizon has passed.
+        status: The worst of the findings (`info` aside).
+        headline: One sentence for people.
+        findings: Every check's answer, worst first.
+        numbers: Measurements of this window alone, by name.
+        trailing: Measurements over the trailing windows, by name.
+        trailing_windows: The labels of those windows, oldest first.
+        accounting: What became of every record and label that was read.
+        inputs: Versions and fingerprints of everything that the verdict depends on.
+    """
+
+    model: str
+    window: Window
+    revision: int
+    as_of: datetime
+    final: bool
+    status: Status
+    headline: str
+    findings: tuple[Finding, ...]
+    numbers: dict[str, Measurement]
+    trailing: dict[str, Measurement]
+    trailing_windows: tuple[str, ...]
+    accounting: dict[str, Any]
+    inputs: dict[str, Any]
+
+    def of_status(self, *statuses: Status) -> list[Finding]:
+        """The findings with one of these statuses."""
+        return [finding for finding in self.findings if finding.status in statuses]
+
+    @property
+    def performance_status(self) -> Status:
+        """The worst of the performance findings; `unknown` when none could be judged."""
+        return worst([finding.status for finding in self.findings if finding.about_performance])
+
+    def to_json(self) -> dict[str, Any]:
+        """As the body of a document."""
+        return {
+            "model": self.model,
+            "window": {"start": iso(self.window.start), "end": iso(self.window.end), "every": self.window.every},
+            "revision": self.revision,
+            "as_of": iso(self.as_of),
+            "final": self.final,
+            "status": self.status,
+            "headline": self.headline,
+            "findings": [finding.to_json() for finding in self.findings],
+            "numbers": {name: number.to_json() for name, number in self.numbers.items()},
+            "trailing": {name: number.to_json() for name, number in self.trailing.items()},
+            "trailing_windows": list(self.trailing_windows),
+            "accounting": self.accounting,
+            "inputs": self.inputs,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From `to_json`."""
+        return cls(
+            model=data["model"],
+            window=Window(datetime.fromisoformat(data["window"]["start"]), data["window"]["every"]),
+            revision=data["revision"],
+            as_of=datetime.fromisoformat(data["as_of"]),
+            final=data["final"],
+            status=Status(data["status"]),
+            headline=data["headline"],
+            findings=tuple(Finding.from_json(item) for item in data["findings"]),
+            numbers={name: Measurement.from_json(item) for name, item in data["numbers"].items()},
+            trailing={name: Measurement.from_json(item) for name, item in data["trailing"].items()},
+            trailing_windows=tuple(data["trailing_windows"]),
+            accounting=data["accounting"],
+            inputs=data["inputs"],
+        )
+
+
+_RANK = {Status.FAIL: 4, Status.UNKNOWN: 3, Status.WARN: 2, Status.OK: 1, Status.INFO: 0}
+
+
+def worst(statuses: list[Status]) -> Status:
+    """The status that stands for many; `unknown` for none.
+
+    >>> worst([Status.OK, Status.WARN]), worst([Status.INFO, Status.OK]), worst([])
+    (<Status.WARN: 'warn'>, <Status.OK: 'ok'>, <Status.UNKNOWN: 'unknown'>)
+    """
+    return max(statuses, key=_RANK.__getitem__, default=Status.UNKNOWN)

@@ -1,0 +1,163 @@
+"""Label epochs: the label objects that one run was the first to see, pinned and read once.
+
+The epoch of window W holds the objects collected from when window W-1 was measured until W is, by the hour in
+their keys; and stragglers: objects that appeared in an earlier hour after its epoch had been pinned. So what is
+known at any time is a function of the pinned epochs, and a backfill long after gives what the daily runs gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from monitoring import documents
+from monitoring.capture import records, sagemaker
+from monitoring.capture.records import Quarantined
+from monitoring.labels.join import LABEL_SCHEMA
+from monitoring.monitor import Monitor
+from monitoring.store import ObjectInfo
+from monitoring.window import Window
+
+KIND, SCHEMA_VERSION = "label-epoch", 1
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pinned epoch.
+
+    Attributes:
+        window: The window whose run pinned it.
+        objects: Its label objects, in the order in which they count.
+    """
+
+    window: Window
+    objects: tuple[ObjectInfo, ...]
+
+
+def pin_epochs(monitor: Monitor, window: Window) -> None:
+    """Pin the epoch of `window`, and those before it that its trailing windows and older ones need."""
+    if monitor.config.labels is None:
+        return
+    first = window.shift(-monitor.config.trailing_windows)
+    pinned = [epoch for epoch in pinned_epochs(monitor) if epoch < window]
+    waiting = [epoch for epoch in pinned if epoch >= _oldest_open(monitor, window)]
+    first = min([first, *waiting[:1]])
+    while first <= window:
+        if not monitor.store.exists(monitor.layout.label_epoch(first)):
+            _pin(monitor, first)
+        first = first.shift(1)
+
+
+def pinned_epochs(monitor: Monitor) -> list[Window]:
+    """The windows whose epochs are pinned, oldest first."""
+    prefix = f"{monitor.config.name}/labels/consumed/"
+    names = [info.key.removeprefix(prefix) for info in monitor.store.objects(prefix)]
+    return sorted(monitor.window(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+
+
+def visible_epochs(monitor: Monitor, window: Window, until: Window) -> list[Window]:
+    """The epochs that may hold labels of `window`, as far as the run of `until`; none after its horizon."""
+    if monitor.config.labels is None:
+        return []
+    last = min(until, monitor.final_epoch(window))
+    epochs, epoch = [], window.shift(-1)
+    while epoch <= last:
+        epochs.append(epoch)
+        epoch = epoch.shift(1)
+    return epochs
+
+
+def load_epoch(monitor: Monitor, window: Window) -> pa.Table:
+    """The labels of a pinned epoch, read from their objects the first time."""
+    store, layout = monitor.store, monitor.layout
+    if not store.exists(layout.label_epoch(window)):
+        return LABEL_SCHEMA.empty_table()
+    key = layout.label_rows(window)
+    if not store.exists(key):
+        _read(monitor, _load_manifest(monitor, window))
+    return records.from_parquet(store.get(key))
+
+
+def label_counts(monitor: Monitor, window: Window) -> dict[str, int]:
+    """Labels read and quarantined in a pinned epoch."""
+    table = load_epoch(monitor, window)
+    key = monitor.layout.label_quarantine(window)
+    bad = monitor.store.get(key).count(b"\n") if monitor.store.exists(key) else 0
+    return {"read": table.num_rows + bad, "quarantined": bad}
+
+
+def _oldest_open(monitor: Monitor, window: Window) -> Window:
+    labels = monitor.config.labels
+    assert labels is not None
+    return Window.containing(window.start - labels.horizon, window.every).shift(-monitor.config.trailing_windows)
+
+
+def _pin(monitor: Monitor, window: Window) -> None:
+    labels = monitor.config.labels
+    assert labels is not None
+    store, prefix = monitor.source(labels.uri)
+    start, end = monitor.as_of(window.shift(-1)), monitor.as_of(window)
+    own = _collected(store.objects, prefix, start, end)
+    stragglers = _stragglers(monitor, window, prefix, store.objects)
+    body = {
+        "model": monitor.config.name,
+        "window": window.label,
+        "objects": [{"key": i.key, "size": i.size, "etag": i.etag} for i in (*stragglers, *own)],
+    }
+    document = documents.encode(KIND, SCHEMA_VERSION, body)
+    monitor.store.put_if_absent(monitor.layout.label_epoch(window), document)
+    load_epoch(monitor, window)
+
+
+def _stragglers(monitor: Monitor, window: Window, prefix: str, listing: Any) -> list[ObjectInfo]:
+    """Objects in the hours of earlier epochs that none of them has."""
+    earlier = [e for e in pinned_epochs(monitor) if _oldest_open(monitor, window) <= e < window]
+    if not earlier:
+        return []
+    known = {info.key for epoch in earlier for info in _load_manifest(monitor, epoch).objects}
+    start, end = monitor.as_of(earlier[0].shift(-1)), monitor.as_of(window.shift(-1))
+    return [info for info in _collected(listing, prefix, start, end) if info.key not in known]
+
+
+def _collected(listing: Any, prefix: str, start: datetime, end: datetime) -> list[ObjectInfo]:
+    """Objects whose hour of collection lies in `[start, end)`, oldest hour first."""
+    found = []
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < end:
+        for info in listing(f"{prefix}{day:%Y/%m/%d}/"):
+            hour = _hour(info.key.removeprefix(prefix), day)
+            if hour is not None and start <= hour < end and info.size:
+                found.append(info)
+        day += _DAY
+    return sorted(found)
+
+
+def _hour(key: str, day: datetime) -> datetime | None:
+    hour = key.split("/")[3]
+    return day.replace(hour=int(hour)) if hour.isdecimal() and int(hour) < 24 else None
+
+
+def _load_manifest(monitor: Monitor, window: Window) -> Epoch:
+    key = monitor.layout.label_epoch(window)
+    body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
+    return Epoch(window, tuple(ObjectInfo(item["key"], item["size"], item["etag"]) for item in body["objects"]))
+
+
+def _read(monitor: Monitor, epoch: Epoch) -> None:
+    assert monitor.config.labels is not None
+    store, _ = monitor.source(monitor.config.labels.uri)
+    rows: list[tuple[str, str]] = []
+    quarantined: list[Quarantined] = []
+    for info in epoch.objects:
+        found, bad = sagemaker.read_labels(info.key, store.get(info.key))
+        rows += found
+        quarantined += bad
+    ids, labels = [row[0] for row in rows], [row[1] for row in rows]
+    if quarantined:
+        monitor.store.put(monitor.layout.label_quarantine(epoch.window), records.quarantine_lines(quarantined))
+    table = pa.table({"event_id": ids, "label": labels}, schema=LABEL_SCHEMA)
+    monitor.store.put(monitor.layout.label_rows(epoch.window), records.to_parquet(table))

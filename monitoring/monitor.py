@@ -1,0 +1,58 @@
+"""One monitored model on one store: what every stage of the pipeline is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from monitoring.config import ModelConfig
+from monitoring.store import Store, open_source
+from monitoring.store.layout import Layout
+from monitoring.store.opening import ClientFactory, environment_client
+from monitoring.window import Window
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """One monitored model on one store.
+
+    Attributes:
+        store: The monitor's own store.
+        config: The model.
+        client: Where an S3 client for other buckets comes from.
+    """
+
+    store: Store
+    config: ModelConfig
+    client: ClientFactory = environment_client
+
+    @property
+    def layout(self) -> Layout:
+        """The model's keys in the store."""
+        return Layout(self.config.name)
+
+    def source(self, uri: str) -> tuple[Store, str]:
+        """The store that holds a configured URI, and the prefix in it."""
+        return open_source(uri, self.store, self.client)
+
+    def window(self, text: str) -> Window:
+        """The window that starts at `text`."""
+        return Window.parse(text, self.config.every)
+
+    def as_of(self, window: Window) -> datetime:
+        """When a window is first measured; labels collected before it count."""
+        return window.end + self.config.schedule.settle
+
+    def started(self, window: Window) -> bool:
+        """Whether the window lies within the monitored time."""
+        start = self.config.schedule.start
+        return start is None or window.start >= datetime.combine(start, time(), UTC)
+
+    def final_epoch(self, window: Window) -> Window:
+        """The first run that looks after the window's label horizon has passed."""
+        if self.config.labels is None:
+            return window
+        epoch = window
+        while self.as_of(epoch) < window.end + self.config.labels.horizon:
+            epoch = epoch.shift(1)
+        return epoch

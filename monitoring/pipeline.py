@@ -1,0 +1,256 @@
+"""The stages of one window, in their order, as plain functions.
+
+Each stage reads what the stage before it wrote and writes objects that depend on nothing else, so any of them
+may be stopped anywhere and run again.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitoring import documents, history
+from monitoring.baseline import Baseline, baseline_for
+from monitoring.capture.pinning import pin
+from monitoring.decide import Decision, History, decide
+from monitoring.decide import decision as decisions
+from monitoring.engine.local import assemble, ensure_records, load_records, load_window, profile_batch
+from monitoring.judge import Status, Verdict
+from monitoring.judge import verdict as verdicts
+from monitoring.judge.checks import Evidence
+from monitoring.judge.judge import Look, judge
+from monitoring.labels import Joined, join, label_state
+from monitoring.labels.epochs import label_counts, load_epoch, pin_epochs, pinned_epochs, visible_epochs
+from monitoring.monitor import Monitor
+from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.window import LENGTHS, Window
+
+
+@dataclass(frozen=True, order=True)
+class Revision:
+    """One look at one window.
+
+    Attributes:
+        window: The window.
+        number: 1 for the first look.
+        epoch: The window whose run takes this look: its labels are the newest that count.
+    """
+
+    window: Window
+    number: int
+    epoch: Window
+
+
+def pin_inputs(monitor: Monitor, window: Window) -> int:
+    """Pin the window's captures and the labels that have come.
+
+    Returns:
+        How many batches of captures there are.
+    """
+    pin_epochs(monitor, window)
+    return len(pin(monitor, window).batches)
+
+
+def join_labels(monitor: Monitor, window: Window, *, reports: bool = True) -> list[Revision]:
+    """Bring the window's records together, and find which looks are due.
+
+    Args:
+        monitor: The model.
+        window: The window of this run.
+        reports: Whether a look without a report is still due.
+
+    Returns:
+        Every revision of this window, and those of older windows that are due and not there, oldest first.
+    """
+    assemble(monitor, window)
+    due = []
+    for older in _open_windows(monitor, window):
+        # this window is always measured anew, so that a rerun shows a changed configuration
+        due += [r for r in plan_revisions(monitor, older) if older == window or not _done(monitor, r, reports)]
+    return sorted(due, key=lambda revision: (revision.epoch, revision.window))
+
+
+def _done(monitor: Monitor, revision: Revision, reports: bool) -> bool:
+    place = (revision.window, revision.number)
+    report = monitor.store.exists(monitor.layout.report(*place)) if reports else True
+    return report and monitor.store.exists(monitor.layout.verdict(*place))
+
+
+def plan_revisions(monitor: Monitor, window: Window) -> list[Revision]:
+    """The window's revisions: its own run's, one per epoch that changed its labels, and a last one.
+
+    The last one is taken when the labels' horizon has passed, whether or not labels came.
+    """
+    found = [Revision(window, 1, window)]
+    if monitor.config.labels is None:
+        return found
+    ids = load_records(monitor, window, ["event_id"])["event_id"]
+    pinned = set(pinned_epochs(monitor))
+    final = monitor.final_epoch(window)
+    epochs = visible_epochs(monitor, window, final)
+    changes = label_state(ids, [load_epoch(monitor, epoch) for epoch in epochs])
+    for epoch, changed in zip(epochs, changes, strict=True):
+        if epoch > window and epoch in pinned and (changed or epoch == final):
+            found.append(Revision(window, len(found) + 1, epoch))
+    return found
+
+
+def measure_and_judge(monitor: Monitor, revision: Revision) -> Verdict:
+    """Measure a window with the labels that had come by then, judge it, and decide what to do."""
+    window = revision.window
+    baseline = baseline_for(monitor, window)
+    own = load_window(monitor, window, baseline)
+    past = _trailing(monitor, window, baseline)
+    joined = {w: _join(monitor, w, revision.epoch) for w in past}
+    if window not in joined:
+        joined[window] = _join(monitor, window, revision.epoch)
+    outcomes = {w: _outcomes(monitor, w, state) for w, state in joined.items()}
+    spec = baseline.reference.spec if baseline else ProfileSpec({})
+    evidence = Evidence(
+        profile=own.profile,
+        outcomes=outcomes[window],
+        trailing=reduce(WindowProfile.merge, past.values(), WindowProfile.empty(spec)),
+        trailing_outcomes=reduce(OutcomeProfile.merge, (outcomes[w] for w in past), OutcomeProfile.empty()),
+        windows=max(len(past), 1),
+        hours=LENGTHS[window.every] // LENGTHS["hour"],
+        final=revision.epoch >= monitor.final_epoch(window),
+        coverage=joined[window].coverage() if monitor.config.labels else None,
+        quarantined=sum(own.counts.quarantined.values()),
+        missing_columns=own.counts.missing_columns,
+        changed_columns=own.counts.changed_columns,
+        new_columns=own.counts.new_columns,
+    )
+    look = Look(
+        window=window,
+        revision=revision.number,
+        as_of=monitor.as_of(revision.epoch),
+        final=evidence.final,
+        trailing_windows=tuple(w.label for w in past),
+        accounting={
+            "records": {
+                "read": own.counts.read,
+                "profiled": own.counts.profiled,
+                "duplicate": own.counts.duplicate,
+                "quarantined": own.counts.quarantined,
+            },
+            "labels": _label_accounting(monitor, joined[window], window, revision.epoch),
+        },
+        inputs={
+            "baseline": own.baseline,
+            "config": monitor.config.fingerprint(),
+            "captures": own.counts.content,
+            "model_versions": own.profile.versions,
+        },
+    )
+    verdict = judge(look, evidence, baseline.reference if baseline else None, monitor.config)
+    monitor.store.put(monitor.layout.metrics(window, revision.number), _metrics(verdict))
+    _decide(monitor, verdict, revision, baseline)
+    # last, because a look counts as taken when its verdict is there
+    body = documents.encode(verdicts.KIND, verdicts.SCHEMA_VERSION, verdict.to_json())
+    monitor.store.put(monitor.layout.verdict(window, revision.number), body)
+    return verdict
+
+
+def run_window(monitor: Monitor, window: Window) -> list[Verdict]:
+    """All stages of one window but the report, in this process; the verdicts, in the order of the looks."""
+    for batch in range(pin_inputs(monitor, window)):
+        profile_batch(monitor, window, batch)
+    return [measure_and_judge(monitor, revision) for revision in join_labels(monitor, window, reports=False)]
+
+
+def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
+    """Windows that have been read and whose horizon had not passed at the run before, this one included."""
+    found, older = [], window
+    while monitor.started(older) and monitor.final_epoch(older) >= window:
+        if older == window or monitor.store.exists(monitor.layout.verdict(older, 1)):
+            found.append(older)
+        older = older.shift(-1)
+    return found
+
+
+def _trailing(monitor: Monitor, window: Window, baseline: Baseline | None) -> dict[Window, WindowProfile]:
+    """The trailing windows that have records and the same baseline, oldest first."""
+    found = {}
+    for back in range(monitor.config.trailing_windows - 1, -1, -1):
+        past = window.shift(-back)
+        if baseline is None or past.start < baseline.valid_from or not monitor.started(past):
+            continue
+        ensure_records(monitor, past)
+        profile = load_window(monitor, past, baseline).profile
+        if profile.rows:
+            found[past] = profile
+    return found
+
+
+def _join(monitor: Monitor, window: Window, until: Window) -> Joined:
+    ids = load_records(monitor, window, ["event_id"])["event_id"]
+    return join(ids, [load_epoch(monitor, epoch) for epoch in visible_epochs(monitor, window, until)])
+
+
+def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfile:
+    scores = load_records(monitor, window, ["score"])["score"].to_numpy()
+    return OutcomeProfile.of(scores[joined.known()], joined.positive(monitor.config.columns.positive))
+
+
+def _label_accounting(monitor: Monitor, joined: Joined, window: Window, until: Window) -> dict[str, int]:
+    """`read = joined + superseded + elsewhere + quarantined`, over the epochs that may hold this window's labels."""
+    counts = [label_counts(monitor, epoch) for epoch in visible_epochs(monitor, window, until)]
+    return {
+        "read": sum(count["read"] for count in counts),
+        "joined": joined.joined,
+        "superseded": joined.superseded,
+        "elsewhere": joined.elsewhere,
+        "quarantined": sum(count["quarantined"] for count in counts),
+        "conflicting": joined.conflicting,
+    }
+
+
+def _decide(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Baseline | None) -> Decision:
+    decision = decide(verdict, _history(monitor, verdict, revision, baseline), monitor.config.policy)
+    key = monitor.layout.decision(verdict.window, verdict.revision)
+    monitor.store.put(key, documents.encode(decisions.KIND, decisions.SCHEMA_VERSION, decision.to_json()))
+    return decision
+
+
+def _history(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Baseline | None) -> History:
+    policy = monitor.config.policy.retrain
+    back = policy.confirm[1] if policy else 1
+    past = [verdict.window.shift(-i) for i in range(back, 0, -1)]
+    seen = [history.latest_verdict(monitor, w, verdict.as_of) for w in past if monitor.started(w)]
+    cooling = policy.cooldown // LENGTHS[verdict.window.every] if policy else 0
+    asked = [verdict.window.shift(-i) for i in range(max(cooling, 1), 0, -1)]
+    decided = [history.load_decision(monitor, w, 1) for w in asked if monitor.started(w)]
+    return History(
+        tuple(item for item in seen if item is not None),
+        tuple(item for item in decided if item is not None),
+        _labelled_rows(monitor, revision.epoch, baseline) if verdict.performance_status is Status.FAIL else 0,
+    )
+
+
+def _labelled_rows(monitor: Monitor, until: Window, baseline: Baseline | None) -> int:
+    epochs = [epoch for epoch in pinned_epochs(monitor) if epoch <= until]
+    since = [epoch for epoch in epochs if baseline is None or epoch.start >= baseline.valid_from]
+    return sum(load_epoch(monitor, epoch).num_rows for epoch in since)
+
+
+def _metrics(verdict: Verdict) -> bytes:
+    """Every measurement of the verdict as one table, for queries over many windows."""
+    rows: list[dict[str, Any]] = []
+    for scope, numbers in (("window", verdict.numbers), ("trailing", verdict.trailing)):
+        rows += [{"scope": scope, "check": "", "subject": "", "status": "", **n.to_json()} for n in numbers.values()]
+    for finding in verdict.findings:
+        if finding.measurement is not None:
+            about = {"check": finding.check, "subject": finding.subject, "status": str(finding.status)}
+            rows.append({"scope": "check", **about, **finding.measurement.to_json()})
+    schema = pa.schema(
+        [(name, pa.string()) for name in ("scope", "check", "subject", "status", "name", "direction", "method")]
+        + [("rows", pa.int64()), *((name, pa.float64()) for name in ("value", "low", "high"))]
+    )
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+    return sink.getvalue()

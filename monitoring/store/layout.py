@@ -1,0 +1,113 @@
+"""Where everything lies in the store: the one place that spells keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitoring.window import Window
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The keys of one model's objects."""
+
+    model: str
+
+    # baselines
+    @property
+    def baseline_pointer(self) -> str:
+        """Which baseline versions there are, and from when each is valid."""
+        return f"{self.model}/baseline/current.json"
+
+    def baseline(self, version: str) -> str:
+        """One baseline: schema, edges, profile, limits."""
+        return f"{self.model}/baseline/{version}/baseline.json"
+
+    def baseline_sample(self, version: str) -> str:
+        """A sample of the baseline's rows, for Evidently's presets."""
+        return f"{self.model}/baseline/{version}/sample.parquet"
+
+    # windows
+    @property
+    def windows(self) -> str:
+        """Everything about windows."""
+        return f"{self.model}/windows/"
+
+    def window(self, window: Window) -> str:
+        """Everything about one window."""
+        return f"{self.windows}{window.label}/"
+
+    def manifest(self, window: Window) -> str:
+        """The pinned inputs."""
+        return f"{self.window(window)}manifest.json"
+
+    def batch_records(self, window: Window, batch: int) -> str:
+        """The canonical records of one batch."""
+        return f"{self.window(window)}batches/{batch:05d}.parquet"
+
+    def batch_profile(self, window: Window, batch: int) -> str:
+        """The profile of one batch."""
+        return f"{self.window(window)}batches/{batch:05d}.json"
+
+    def records(self, window: Window) -> str:
+        """The canonical records of the window, without duplicates."""
+        return f"{self.window(window)}records.parquet"
+
+    def profile(self, window: Window) -> str:
+        """The profile of the window."""
+        return f"{self.window(window)}profile.json"
+
+    def revision(self, window: Window, revision: int) -> str:
+        """Everything about one revision."""
+        return f"{self.window(window)}r{revision}/"
+
+    def verdict(self, window: Window, revision: int) -> str:
+        """The verdict."""
+        return f"{self.revision(window, revision)}verdict.json"
+
+    def metrics(self, window: Window, revision: int) -> str:
+        """The verdict's measurements as a table."""
+        return f"{self.revision(window, revision)}metrics.parquet"
+
+    def report(self, window: Window, revision: int) -> str:
+        """The HTML report."""
+        return f"{self.revision(window, revision)}report.html"
+
+    # quarantine and labels
+    def quarantine(self, window: Window, batch: int) -> str:
+        """The records of one batch that could not be read, with the reasons."""
+        return f"{self.model}/quarantine/{window.label}/{batch:05d}.jsonl"
+
+    def label_epoch(self, window: Window) -> str:
+        """The label objects that the run of `window` was the first to see."""
+        return f"{self.model}/labels/consumed/{window.label}.json"
+
+    def label_rows(self, window: Window) -> str:
+        """The canonical labels of that run."""
+        return f"{self.model}/labels/consumed/{window.label}.parquet"
+
+    def label_quarantine(self, window: Window) -> str:
+        """The labels of that run that could not be read, with the reasons."""
+        return f"{self.model}/quarantine/labels-{window.label}.jsonl"
+
+    # decisions and messages
+    @property
+    def decisions(self) -> str:
+        """The ledger of decisions."""
+        return f"{self.model}/decisions/"
+
+    def decision(self, window: Window, revision: int) -> str:
+        """What was decided about one verdict."""
+        return f"{self.decisions}{window.label}-r{revision}.json"
+
+    def message(self, window: Window, channel: str) -> str:
+        """The proof that a message went out."""
+        return f"{self.model}/messages/{window.label}-{channel}.json"
+
+    def promotion(self, version: str) -> str:
+        """What came of one retraining."""
+        return f"{self.model}/retraining/{version}.json"
+
+
+SITE_INDEX = "site/index.html"
+SITE_ASSETS = "site/assets/"
