@@ -78,7 +78,7 @@ def create_baseline(
     known = _versions(monitor)
     source = documents.fingerprint([data.hex()])
     version = version or documents.fingerprint([source, monitor.config.fingerprint()])[:12]
-    start = valid_from or (known[-1][1] if known and known[-1][0] == version else ALWAYS)
+    start = valid_from or dict(known).get(version, ALWAYS)
     if known and valid_from is None and version not in dict(known):
         raise ConfigError(
             f"there is a baseline already ({known[-1][0]})",
@@ -230,9 +230,23 @@ def _read(data: bytes, uri: str, config: ModelConfig) -> tuple[pa.Table, list[bo
     if absent:
         raise ConfigError(f"no column {absent[0]!r}", where=uri, allowed=raw.column_names)
     try:
-        return _canonical(raw, config)
+        table, labels = _canonical(raw, config)
     except (pa.ArrowException, MonitorError) as error:
         raise ConfigError(f"a column has another type than declared: {error}", where=uri) from error
+    _check_rows(table, uri, config)
+    return table, labels
+
+
+def _check_rows(table: pa.Table, uri: str, config: ModelConfig) -> None:
+    """Every row has a time and a probability."""
+    if table.num_rows == 0:
+        raise ConfigError("there are no rows", where=uri)
+    if table["event_time"].null_count:
+        raise ConfigError(f"{config.baseline.time!r} is missing in {table['event_time'].null_count} rows", where=uri)
+    score = table["score"].to_numpy()
+    bad = int(np.count_nonzero(~((score >= 0) & (score <= 1))))  # a NaN is neither
+    if bad:
+        raise ConfigError(f"{config.baseline.score!r} is no probability in {bad} rows", where=uri, allowed=["0 to 1"])
 
 
 def _canonical(raw: pa.Table, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:

@@ -156,11 +156,17 @@ def measure_and_judge(monitor: Monitor, revision: Revision) -> Verdict:
     return verdict
 
 
-def run_window(monitor: Monitor, window: Window) -> list[Verdict]:
-    """All stages of one window but the report, in this process; the verdicts, in the order of the looks."""
+def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> list[Verdict]:
+    """All stages of one window but the reports, in this process; the verdicts, in the order of the looks.
+
+    Args:
+        monitor: The model.
+        window: The window.
+        reports: Whether reports will be written, so that a look without one is due.
+    """
     for batch in range(pin_inputs(monitor, window)):
         profile_batch(monitor, window, batch)
-    return [measure_and_judge(monitor, revision) for revision in join_labels(monitor, window, reports=False)]
+    return [measure_and_judge(monitor, revision) for revision in join_labels(monitor, window, reports=reports)]
 
 
 def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
@@ -190,6 +196,11 @@ def _trailing(monitor: Monitor, window: Window, baseline: Baseline | None) -> di
 def _join(monitor: Monitor, window: Window, until: Window) -> Joined:
     ids = load_records(monitor, window, ["event_id"])["event_id"]
     return join(ids, [load_epoch(monitor, epoch) for epoch in visible_epochs(monitor, window, until)])
+
+
+def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:
+    """How the window's scores met the labels that the run of `until` knew."""
+    return _outcomes(monitor, window, _join(monitor, window, until))
 
 
 def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfile:

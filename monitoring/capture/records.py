@@ -146,7 +146,8 @@ def build_batch(rows: list[Row], quarantined: list[Quarantined], columns: Column
     table = _table(
         [rows[i] for i in keep], {name: [column[i] for i in keep] for name, column in values.items()}, columns
     )
-    new = sorted({name for row in rows for name in row.features} - set(columns.features))
+    unknown = {name for row in rows for name in row.features} - set(columns.features)
+    new = sorted(name.encode(errors="replace").decode() for name in unknown)
     return Batch(
         table,
         read,
@@ -172,7 +173,7 @@ def _typed(rows: list[Row], columns: Columns) -> tuple[dict[str, list[Any]], lis
                 continue
             try:
                 column.append(parse(row.features[name]))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 faults[index].append((name, f"{str(row.features[name])[:40]!r} is not {kind}"))
                 column.append(None)
         values[name] = column
@@ -192,7 +193,9 @@ def _category(value: Any) -> str | None:
         return None
     if isinstance(value, dict | list):
         raise TypeError("nested")
-    return str(value)
+    text = str(value)
+    text.encode()  # JSON can spell half a surrogate pair, which no table can hold
+    return text
 
 
 def _table(rows: list[Row], values: dict[str, list[Any]], columns: Columns) -> pa.Table:

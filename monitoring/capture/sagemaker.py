@@ -7,9 +7,10 @@ hold several rows (CSV lines, JSON Lines, `instances`); row i of the request bel
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
+import io
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -40,7 +41,7 @@ def load_record(origin: Origin, unfinished: bool) -> dict[str, Any]:
     """The JSON object on one line."""
     try:
         record = json.loads(origin.data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = Reason.CUT_OFF if unfinished else Reason.NOT_JSON
         raise _UnreadableError(reason, str(error)[:120]) from error
     if not isinstance(record, dict):
@@ -93,7 +94,7 @@ def _rows(record: dict[str, Any], origin: Origin, columns: Columns) -> list[Row]
     attributes = _attributes(record["eventMetadata"])
     inputs = _payload(request, Reason.BAD_PAYLOAD)
     outputs = _payload(response, Reason.BAD_PAYLOAD)
-    if len(inputs) != len(outputs):
+    if len(inputs) != len(outputs) or not inputs:
         rows = max(len(inputs), 1)
         raise _UnreadableError(Reason.ROW_COUNT, f"{len(inputs)} rows in, {len(outputs)} rows out", rows)
     return [
@@ -119,23 +120,34 @@ def _event_id(record: dict[str, Any]) -> str:
     found = metadata.get("inferenceId") or metadata.get("eventId")
     if not isinstance(found, str) or not found:
         raise _UnreadableError(Reason.NO_EVENT_ID, "neither inferenceId nor eventId")
+    if not _is_text(found):
+        raise _UnreadableError(Reason.NO_EVENT_ID, f"{found[:40]!a} is not Unicode text")
     return found
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode text: JSON can spell half a surrogate pair, which nothing else can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _event_time(record: dict[str, Any]) -> datetime:
     text = record["eventMetadata"].get("inferenceTime")
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
-        raise _UnreadableError(Reason.BAD_EVENT_TIME, f"inferenceTime is {text!r}") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _UnreadableError(Reason.BAD_EVENT_TIME, f"inferenceTime is {str(text)[:40]!r}") from error
 
 
 def _attributes(metadata: dict[str, Any]) -> dict[str, str]:
     pairs = metadata.get("customAttributes") or []
     if not isinstance(pairs, list):
         return {}
-    return dict(str(pair).split("=", 1) for pair in pairs if "=" in str(pair))
+    return dict(pair.split("=", 1) for pair in pairs if isinstance(pair, str) and "=" in pair and _is_text(pair))
 
 
 def _optional_number(text: str | None) -> float | None:
@@ -161,21 +173,24 @@ def _payload(side: dict[str, Any], reason: Reason) -> list[Any]:
     if encoding == "BASE64":
         try:
             data = base64.b64decode(data, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:  # of base64, or of UTF-8
             raise _UnreadableError(reason, "BASE64 that is not text") from error
-        content_type = side.get("observedContentType") or ""
+        content_type = str(side.get("observedContentType"))
         encoding = "CSV" if "csv" in content_type else "JSON"
     if encoding == "CSV":
-        return [fields for fields in csv.reader(data.splitlines()) if fields]
+        try:
+            return [fields for fields in csv.reader(io.StringIO(data, newline="")) if fields]
+        except csv.Error as error:
+            raise _UnreadableError(reason, f"payload is not CSV: {error}") from error
     if encoding != "JSON":
         raise _UnreadableError(reason, f"encoding is {encoding!r}")
     try:
         return _json_rows(json.loads(data))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass  # JSON Lines carry the encoding JSON too
     try:
         return [json.loads(line) for line in data.splitlines() if line.strip()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _UnreadableError(reason, f"payload is not JSON: {str(error)[:80]}") from error
 
 
@@ -208,7 +223,7 @@ def _score(value: Any, columns: Columns, rows: int) -> float:
         value = value.get(columns.score)
     try:
         score = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _UnreadableError(Reason.BAD_SCORE, f"{columns.score} is {str(value)[:40]!r}", rows) from error
     if not 0 <= score <= 1:
         raise _UnreadableError(Reason.BAD_SCORE, f"{columns.score} is {score}, not a probability", rows)
@@ -224,6 +239,8 @@ def _label(value: Any) -> str:
         return str(int(value))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, str | int | float) and str(value).strip():
-        return str(value).strip()
-    raise _UnreadableError(Reason.BAD_LABEL, f"label is {str(value)[:40]!r}")
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        text = str(value).strip()
+        if text and _is_text(text):
+            return text
+    raise _UnreadableError(Reason.BAD_LABEL, f"label is {str(value)[:40]!a}")

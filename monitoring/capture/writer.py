@@ -88,7 +88,7 @@ def _hour(moment: datetime) -> datetime:
 
 def _capture_record(inference: CapturedInference) -> dict[str, Any]:
     row = io.StringIO()
-    csv.writer(row, lineterminator="").writerow(["" if value is None else value for value in inference.features])
+    csv.writer(row).writerow(["" if value is None else value for value in inference.features])
     metadata: dict[str, Any] = {
         "eventId": inference.event_id,
         "inferenceId": inference.event_id,
@@ -96,7 +96,12 @@ def _capture_record(inference: CapturedInference) -> dict[str, Any]:
     }
     if inference.attributes:
         metadata["customAttributes"] = [f"{key}={value}" for key, value in inference.attributes.items()]
-    request = {"observedContentType": "text/csv", "mode": "INPUT", "data": row.getvalue(), "encoding": "CSV"}
+    request = {
+        "observedContentType": "text/csv",
+        "mode": "INPUT",
+        "data": row.getvalue().removesuffix("\r\n"),
+        "encoding": "CSV",
+    }
     response = {
         "observedContentType": "text/csv",
         "mode": "OUTPUT",

@@ -24,13 +24,17 @@ def load_models(directory: Path) -> list[ModelConfig]:
     Raises:
         ConfigError: One of them is not valid.
     """
-    return [load_model(path) for path in sorted(directory.glob("*.yaml"))]
+    return [load_model(path) for path in _files(directory)]
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.yaml"), key=lambda path: path.stem)
 
 
 def broken_models(directory: Path) -> list[ConfigError]:
     """What is wrong with the models in `directory`: one error per file that cannot be used."""
     errors = []
-    for path in sorted(directory.glob("*.yaml")):
+    for path in _files(directory):
         try:
             load_model(path)
         except ConfigError as error:
@@ -46,6 +50,8 @@ def load_model(path: Path) -> ModelConfig:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError("not valid YAML: not UTF-8 text", where=f"{path}:1") from error
     except FileNotFoundError as error:
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
         raise ConfigError(f"no model {path.stem!r}", where=str(path), allowed=known) from error
@@ -55,6 +61,8 @@ def load_model(path: Path) -> ModelConfig:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"not valid YAML: {error.problem}", where=f"{path}:{line}") from error
+    except (yaml.YAMLError, ValueError) as error:  # control characters, or a date that does not exist
+        raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", where=f"{path}:1") from error
     if not isinstance(content, dict):
         raise ConfigError("expected a mapping of settings", where=f"{path}:1", allowed=ModelConfig.model_fields)
     try:
@@ -72,7 +80,8 @@ def load_model(path: Path) -> ModelConfig:
 
 
 def _explain(path: Path, root: yaml.Node | None, error: ValidationError) -> ConfigError:
-    details = error.errors(include_url=False)
+    # a misspelt key is also a missing one: name the misspelling
+    details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     first = details[0]
     location = tuple(part for part in first["loc"] if part not in ("smtp", "webhook", "slack"))
     key = ".".join(str(part) for part in location) or "the file"

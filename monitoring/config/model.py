@@ -67,6 +67,8 @@ class Schedule(_Strict):
         None, description="First day to monitor. Airflow schedules nothing before it; without it, today."
     )
 
+    end: date | None = Field(None, description="Last day to monitor; Airflow schedules nothing after it.")
+
     @model_validator(mode="after")
     def _settle_within_a_window(self) -> Self:
         if self.settle >= LENGTHS[self.every]:
@@ -211,6 +213,19 @@ class Checks(_Strict):
     )
 
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_other_defaults(cls, data: Any) -> Any:
+        """A check that is given in part keeps its other defaults."""
+        if not isinstance(data, dict):
+            return data
+        defaults = {field.alias or name: field.default for name, field in cls.model_fields.items()}
+        return {
+            name: {**defaults[name].model_dump(), **rule} if name in defaults and isinstance(rule, dict) else rule
+            for name, rule in data.items()
+        }
+
+
 class RetrainPolicy(_Strict):
     """When retraining is asked for."""
 
@@ -226,6 +241,12 @@ class RetrainPolicy(_Strict):
         pattern=r"^(asset|dag:[A-Za-z0-9_.-]+)$",
         description="`asset` emits an event on the model's retraining asset; `dag:NAME` starts that DAG.",
     )
+
+    @model_validator(mode="after")
+    def _k_of_m(self) -> Self:
+        if not 1 <= self.confirm[0] <= self.confirm[1]:
+            raise ValueError("confirm is [k, m]: k at least 1 and at most m")
+        return self
 
 
 class SmtpChannel(_Strict):

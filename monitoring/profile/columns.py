@@ -18,6 +18,8 @@ BINS = 20
 # Categories that are counted by name; the rest of the baseline's categories are one cell.
 MOST_CATEGORIES = 200
 _EXAMPLES = 20
+# Powers of two that leave room for a sum of a million values in a float
+_MOST_EXPONENT = 1000
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,20 @@ class ColumnSpec:
             return cls(kind)
         edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS, method="inverted_cdf"))
         spread = float(np.abs(values).max()) or 1.0
-        return cls(kind, edges=tuple(edges.tolist()), unit=float(2.0 ** (np.ceil(np.log2(spread)) - 32)))
+        unit = 2.0 ** max(np.ceil(np.log2(spread)) - 32, -_MOST_EXPONENT)
+        return cls(kind, edges=tuple(edges.tolist()), unit=float(unit))
 
 
 def _finite(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
     values = np.asarray(column.drop_null().to_numpy(), np.float64)
     return np.asarray(values[np.isfinite(values)])
+
+
+def _units(values: np.ndarray[Any, np.dtype[np.float64]], unit: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Values in whole units, held back where their sum would no longer be a number."""
+    most = 2.0**_MOST_EXPONENT
+    with np.errstate(over="ignore"):
+        return np.rint(np.clip(values / unit, -most, most))
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,7 @@ class NumericProfile:
             counts=tuple(counts.tolist()),
             low=float(values.min()),
             high=float(values.max()),
-            sum_units=sum(int(x) for x in np.rint(values / spec.unit)),
+            sum_units=sum(int(x) for x in _units(values, spec.unit)),
         )
 
     def merge(self, other: Self) -> Self:

@@ -73,7 +73,7 @@ class LocalStore:
     def objects(self, prefix: str) -> list[ObjectInfo]:
         """Every object whose key begins with `prefix`, sorted by key; the tag is the content's MD5, as on S3."""
         start = self._path(prefix)
-        folder = start if start.is_dir() else start.parent
+        folder = start if not prefix or prefix.endswith("/") else start.parent
         found = []
         for directory, _, names in os.walk(folder):
             for name in names:

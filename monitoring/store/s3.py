@@ -78,16 +78,9 @@ class S3Store:
 
     def replace(self, key: str, data: bytes, expected: bytes | None) -> None:
         """Swap the content, if it is still `expected`."""
-        if expected is None:
-            condition = {"IfNoneMatch": "*"}
-        else:
-            with self._errors(key):
-                head = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-            if self.get(key) != expected:
-                raise ConflictError("changed by somebody else", where=f"{self.uri}/{key}", hint="read it again")
-            condition = {"IfMatch": head["ETag"].strip('"')}  # Ceph refuses the quoted form
+        condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": self._tag_of(key, expected)}
         if not self._put_on_condition(key, data, condition):
-            raise ConflictError("changed by somebody else", where=f"{self.uri}/{key}", hint="read it again")
+            raise self._changed(key)
 
     def objects(self, prefix: str) -> list[ObjectInfo]:
         """Every object whose key begins with `prefix`, sorted here: not every store lists in binary order."""
@@ -119,11 +112,26 @@ class S3Store:
         with self._errors(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
+    def _tag_of(self, key: str, expected: bytes) -> str:
+        """The tag of the object, if its content is `expected`."""
+        try:
+            with self._errors(key):
+                head = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+            found = self.get(key)
+        except ObjectMissingError as error:
+            raise self._changed(key) from error
+        if found != expected:
+            raise self._changed(key)
+        return head["ETag"].strip('"')  # Ceph refuses the quoted form
+
+    def _changed(self, key: str) -> ConflictError:
+        return ConflictError("changed by somebody else", where=f"{self.uri}/{key}", hint="read it again")
+
     def _put_on_condition(self, key: str, data: bytes, condition: dict[str, Any]) -> bool:
         try:
             with self._errors(key):
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
-        except ConflictError:
+        except (ConflictError, ObjectMissingError):  # S3 answers 404 when the object to be replaced has gone
             return self.exists(key) and hashlib.sha256(self.get(key)).digest() == hashlib.sha256(data).digest()
         return True
 

@@ -1,0 +1,71 @@
+# `make help` explains everything. Only Python 3.11 or newer, make and git are needed.
+PYTHON ?= python3
+STORE ?= local
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE :=
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: .venv/demo  ## two models, two months of real flights: trained, replayed, monitored (STORE=s3: over S3)
+	@$(MAKE) --no-print-directory $(if $(filter s3,$(STORE)),.venv/dev,.venv/demo)
+	@$(BIN)/python -m demo.run --store $(STORE)
+
+.PHONY: demo-clean
+demo-clean:  ## forget the demo: its store, its Airflow databases, its logs
+	rm -rf .demo
+
+.PHONY: ui
+ui: .venv/demo  ## Airflow on the demo's store, on loopback; Ctrl-C stops it
+	@$(BIN)/python -m demo.ui --store $(STORE)
+
+.PHONY: serve
+serve: .venv/demo  ## the demo's reports and /metrics without Airflow, on loopback
+	@$(BIN)/model-monitor --store .demo/store serve
+
+.PHONY: test
+test: .venv/dev  ## install what the tests need and run them
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: .venv/dev  ## style, types, compose file, Dockerfile, generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	bash deploy/check.sh
+	$(BIN)/python docs/generate.py --check
+
+.PHONY: docs
+docs: .venv/dev  ## write the generated parts of the documentation
+	$(BIN)/python docs/generate.py
+
+.PHONY: env
+env:  ## fresh secrets for docker compose, in .env
+	@$(PYTHON) deploy/make_env.py
+
+.PHONY: lock
+lock: .venv/dev  ## resolve the dependencies anew into requirements/
+	@bash requirements/lock.sh $(BIN)/uv
+
+# One stamp per set of dependencies; the larger set holds the smaller one.
+.venv/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "model-monitor needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@echo "Installing (the first time takes a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/demo: .venv/uv requirements/demo.txt pyproject.toml
+	@test .venv/dev -nt requirements/dev.txt || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.venv/dev: .venv/uv requirements/dev.txt pyproject.toml
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@

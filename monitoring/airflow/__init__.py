@@ -1,0 +1,1 @@
+"""Everything that imports Airflow: DAG factory, connections, notification channels, pages."""

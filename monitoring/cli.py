@@ -1,0 +1,330 @@
+"""The command line: what each DAG does, by hand and without Airflow."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import IntEnum
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec
+
+import click
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from monitoring import history, settings
+from monitoring.config import broken_models, load_model, load_models, model_path
+from monitoring.errors import MonitorError
+from monitoring.judge import Status, Verdict
+from monitoring.monitor import Monitor
+from monitoring.window import LENGTHS, Window
+
+P = ParamSpec("P")
+
+_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.UNKNOWN: "magenta"}
+
+
+class ExitCode(IntEnum):
+    """What a shell or a CI job can tell from the exit code."""
+
+    OK = 0
+    FAILED = 1
+    WARNED = 2
+    NOT_RUN = 3
+    UNKNOWN = 4
+
+
+_EXIT = {
+    Status.OK: ExitCode.OK,
+    Status.WARN: ExitCode.WARNED,
+    Status.FAIL: ExitCode.FAILED,
+    Status.UNKNOWN: ExitCode.UNKNOWN,
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="model-monitor")
+@click.option("--store", help=f"Object store: a directory or s3://bucket/prefix (default: ${settings.STORE}).")
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    help=f"Directory with NAME.yaml per model (default: ${settings.MODELS}).",
+)
+@click.pass_context
+def cli(context: click.Context, store: str | None, models: Path | None) -> None:
+    """Watch machine-learning models in production.
+
+    Exit codes: 0 ok, 1 a check failed, 2 a check warned, 3 the command could not be done, 4 unknown.
+    """
+    context.obj = {"store": store, "models": models}
+
+
+def main() -> NoReturn:
+    """Entry point of `model-monitor`."""
+    try:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.NOT_RUN)
+
+
+def _friendly(command: Callable[P, int]) -> Callable[P, int]:
+    """Say what is wrong in one line instead of a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except MonitorError as error:
+            click.echo(f"error: {error}", err=True)
+            return ExitCode.NOT_RUN
+
+    return wrapped
+
+
+def _models_dir(context: click.Context) -> Path:
+    return Path(context.obj["models"] or settings.models_dir())
+
+
+def _monitor(context: click.Context, name: str) -> Monitor:
+    from monitoring.store import open_store
+
+    config = load_model(model_path(_models_dir(context), name))
+    uri = context.obj["store"] or settings.store_uri()
+    return Monitor(open_store(uri, settings.s3_client), config, settings.s3_client)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.pass_context
+@_friendly
+def validate(context: click.Context, name: str | None, *, as_json: bool) -> int:
+    """Check the configuration of one model, or of all."""
+    directory = _models_dir(context)
+    if name:
+        models, broken = [load_model(model_path(directory, name)).name], []
+    else:
+        broken = [str(error) for error in broken_models(directory)]
+        bad = {error.split(":", 1)[0] for error in broken}
+        models = [path.stem for path in sorted(directory.glob("*.yaml")) if str(path) not in bad]
+    if as_json:
+        _print_json({"valid": models, "errors": broken})
+    else:
+        for model in models:
+            click.echo(f"{model}: valid")
+        for error in broken:
+            click.echo(f"error: {error}", err=True)
+        if not models and not broken:
+            click.echo(f"no models in {directory}", err=True)
+    return ExitCode.OK if models and not broken else ExitCode.NOT_RUN
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--rows", "uri", default="", help="Training rows, Parquet or CSV (default: the configured baseline.uri).")
+@click.option("--version", default="", help="Name of the version (default: a hash of the rows).")
+@click.option("--valid-from", default="", help="First moment it is valid, ISO 8601; needed for a second version.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.pass_context
+@_friendly
+def baseline(context: click.Context, name: str, uri: str, version: str, valid_from: str, *, as_json: bool) -> int:
+    """Make a baseline from training rows: profile, schema, limits."""
+    from monitoring.baseline import create_baseline
+
+    monitor = _monitor(context, name)
+    if uri and "://" not in uri and Path(uri).is_file():
+        uri = str(Path(uri).absolute())
+    start = None
+    if valid_from:
+        try:
+            start = datetime.fromisoformat(valid_from)
+        except ValueError as error:
+            raise click.BadParameter(f"{valid_from!r} is no date", param_hint="--valid-from") from error
+        start = start.replace(tzinfo=UTC) if start.tzinfo is None else start
+    made = create_baseline(monitor, version=version, uri=uri, valid_from=start)
+    limits = made.reference.limits
+    if as_json:
+        _print_json(
+            {"model": name, "version": made.version, "rows": made.rows, "windows": made.windows, **limits.to_json()}
+        )
+        return ExitCode.OK
+    click.echo(f"{name}: baseline {made.version}, {made.rows} rows in {made.windows} {monitor.config.every}s")
+    table = _table("measurement", "ordinary", "deviation", f"{monitor.config.trailing_windows} windows", "deviation")
+    for key, spreads in limits.spreads.items():
+        first, last = spreads[0], spreads[-1]
+        table.add_row(key, *(f"{x:.3f}" for x in (first.mean, first.deviation, last.mean, last.deviation)))
+    Console().print(table)
+    return ExitCode.OK
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--window", "text", default="", help="Start of the window (default: the last one that has settled).")
+@click.option("--no-report", is_flag=True, help="Leave out the HTML reports.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output: the verdict.")
+@click.pass_context
+@_friendly
+def run(context: click.Context, name: str, text: str, *, no_report: bool, as_json: bool) -> int:
+    """Look at one window: pin, read, join, measure, judge, report, decide."""
+    monitor = _monitor(context, name)
+    window = monitor.window(text) if text else _last_settled(monitor)
+    verdict = _run(monitor, window, reports=not no_report)
+    if as_json:
+        decision = history.load_decision(monitor, window, 1)
+        _print_json({**verdict.to_json(), "decision": decision.to_json() if decision else None})
+    else:
+        _show(verdict, monitor, report=not no_report)
+    return _EXIT[verdict.status]
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--from", "first", required=True, help="First window, such as 2013-03-01.")
+@click.option("--to", "last", required=True, help="Last window.")
+@click.option("--no-report", is_flag=True, help="Leave out the HTML reports.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output: a verdict per window.")
+@click.pass_context
+@_friendly
+def backfill(context: click.Context, name: str, first: str, last: str, *, no_report: bool, as_json: bool) -> int:
+    """Look at many windows, oldest first; the exit code is the worst one's."""
+    monitor = _monitor(context, name)
+    window, end = monitor.window(first), monitor.window(last)
+    count = (end.start - window.start) // LENGTHS[window.every] + 1
+    verdicts: list[Verdict] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=count)
+        while window <= end:
+            verdict = _run(monitor, window, reports=not no_report)
+            verdicts.append(verdict)
+            progress.update(task, advance=1, description=f"{name} {window.label} {verdict.status}")
+            window = window.shift(1)
+    if as_json:
+        _print_json([{"window": v.window.label, "status": v.status, "headline": v.headline} for v in verdicts])
+    else:
+        _show_windows([(monitor, verdict) for verdict in verdicts])
+    return max((_EXIT[v.status] for v in verdicts), key=_SEVERITY.index, default=ExitCode.UNKNOWN)
+
+
+_SEVERITY = [ExitCode.OK, ExitCode.WARNED, ExitCode.UNKNOWN, ExitCode.FAILED]
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--last", default=1, show_default=True, help="How many windows of each model.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.pass_context
+@_friendly
+def status(context: click.Context, name: str | None, last: int, *, as_json: bool) -> int:
+    """How each model stands: the newest verdict of its last windows."""
+    directory = _models_dir(context)
+    names = [name] if name else [config.name for config in load_models(directory)]
+    rows: list[tuple[Monitor, Verdict]] = []
+    silent = []
+    for model in names:
+        monitor = _monitor(context, model)
+        found = [history.latest_verdict(monitor, window) for window in history.windows(monitor)[-last:]]
+        verdicts = [(monitor, verdict) for verdict in found if verdict is not None]
+        rows += verdicts
+        silent += [] if verdicts else [model]
+    if as_json:
+        _print_json([verdict.to_json() for _, verdict in rows])
+    else:
+        _show_windows(rows)
+        for model in silent:
+            click.echo(f"{model}: no window has been looked at yet", err=True)
+    codes = [_EXIT[verdict.status] for _, verdict in rows] + [ExitCode.UNKNOWN for _ in silent]
+    return max(codes, key=_SEVERITY.index, default=ExitCode.UNKNOWN)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8090, show_default=True, help="Port to listen on.")
+@click.pass_context
+@_friendly
+def serve(context: click.Context, host: str, port: int) -> int:
+    """Serve the reports, and /metrics for Prometheus."""
+    from monitoring.serve import serve as serve_pages
+    from monitoring.store import open_store
+
+    store = open_store(context.obj["store"] or settings.store_uri(), settings.s3_client)
+    serve_pages(store, load_models(_models_dir(context)), host=host, port=port)
+    return ExitCode.OK
+
+
+def _last_settled(monitor: Monitor) -> Window:
+    """The last window that is due by now."""
+    now = datetime.now(UTC)
+    return Window.containing(now - monitor.config.schedule.settle, monitor.config.every).shift(-1)
+
+
+def _run(monitor: Monitor, window: Window, *, reports: bool) -> Verdict:
+    from monitoring import pipeline
+
+    verdicts = pipeline.run_window(monitor, window, reports=reports)
+    if reports:
+        from monitoring.report import write_report
+
+        for verdict in verdicts:
+            write_report(monitor, verdict.window, verdict.revision)
+    return next(verdict for verdict in verdicts if verdict.window == window and verdict.revision == 1)
+
+
+def _show(verdict: Verdict, monitor: Monitor, *, report: bool) -> None:
+    console = Console()
+    colour = _COLOURS[verdict.status]
+    console.print(f"[bold]{verdict.model} {verdict.window.label}[/] [{colour}]{verdict.status}[/]: {verdict.headline}")
+    table = _table("check", "about", "status", "value", "ordinary", "limit", "rows")
+    for finding in verdict.of_status(Status.FAIL, Status.WARN, Status.UNKNOWN, Status.INFO):
+        measured = finding.measurement
+        numbers = (measured.value if measured else None, finding.baseline, finding.limit)
+        cells = ["" if number is None else f"{number:.4g}" for number in numbers]
+        rows = f"{measured.rows}" if measured else ""
+        table.add_row(finding.check, finding.subject, f"{finding.status}", *cells, rows)
+    if table.row_count:
+        console.print(table)
+    decision = history.load_decision(monitor, verdict.window, verdict.revision)
+    if decision is not None:
+        console.print(f"decision: {decision.action}" + (f", failing since {decision.since}" if decision.since else ""))
+    if report:
+        key = monitor.layout.report(verdict.window, verdict.revision)
+        console.print(f"report: {monitor.store.uri}/{key}", soft_wrap=True, highlight=False)
+
+
+def _show_windows(rows: list[tuple[Monitor, Verdict]]) -> None:
+    table = _table("model", "window", "r", "verdict", "rows", "labels", "decision", "why")
+    for monitor, verdict in rows:
+        decision = history.load_decision(monitor, verdict.window, 1)
+        coverage = verdict.numbers["label_coverage"].value
+        table.add_row(
+            verdict.model,
+            verdict.window.label,
+            str(verdict.revision),
+            f"[{_COLOURS[verdict.status]}]{verdict.status}[/]",
+            f"{verdict.numbers['rows'].rows}",
+            "" if coverage is None else f"{coverage:.1%}",
+            decision.action if decision else "",
+            "" if verdict.status is Status.OK else verdict.findings[0].code,
+        )
+    if rows:
+        Console().print(table)
+
+
+def _table(*columns: str) -> Table:
+    """A table that fits a terminal of 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table

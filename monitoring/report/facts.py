@@ -1,0 +1,97 @@
+"""Everything that a report shows of one window and revision, gathered from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+from monitoring import history
+from monitoring.baseline import Baseline, load_baseline
+from monitoring.config import ModelConfig
+from monitoring.decide import Decision
+from monitoring.engine.local import load_window
+from monitoring.judge import Verdict
+from monitoring.judge.verdict import Code, Finding
+from monitoring.monitor import Monitor
+from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.window import Window
+
+# A month shows whether a bad day stands alone.
+HISTORY = 30
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one window at one revision.
+
+    Attributes:
+        config: The model.
+        verdict: The verdict.
+        decision: What was decided; None when nothing was.
+        baseline: What the window was compared with; None without one.
+        window: The profile of the window's records.
+        trailing: The profile of the trailing windows' records.
+        past: The verdicts of the last windows as they were known at the time, oldest first, this one included.
+    """
+
+    config: ModelConfig
+    verdict: Verdict
+    decision: Decision | None
+    baseline: Baseline | None
+    window: WindowProfile
+    trailing: WindowProfile
+    past: tuple[Verdict, ...]
+
+    def finding(self, check: str, subject: str = "") -> Finding | None:
+        """What one check says of one subject."""
+        found = (f for f in self.verdict.findings if f.check == check and f.subject == subject)
+        return next(found, None)
+
+    @property
+    def moved(self) -> list[Finding]:
+        """The features, and the score, that have drifted: the furthest first."""
+        codes = (Code.FEATURE_DRIFT, Code.PREDICTION_DRIFT)
+        return sorted((f for f in self.verdict.findings if f.code in codes), key=lambda f: -_value(f))
+
+    @property
+    def features(self) -> list[str]:
+        """The features that can be drawn: those that have moved first, then by distance."""
+        findings = [f for f in self.verdict.findings if f.check == "feature_drift" and f.measurement is not None]
+        ranked = sorted(findings, key=lambda f: (f.code is not Code.FEATURE_DRIFT, -_value(f)))
+        return [f.subject for f in ranked if f.subject in self.window.features]
+
+
+def _value(finding: Finding) -> float:
+    value = finding.measurement.value if finding.measurement else None
+    return 0.0 if value is None else value
+
+
+def gather(monitor: Monitor, window: Window, revision: int) -> Facts:
+    """What the store holds on a window at a revision."""
+    verdict = history.load_verdict(monitor, window, revision)
+    version = verdict.inputs.get("baseline")
+    baseline = load_baseline(monitor, version) if version else None
+    spec = baseline.reference.spec if baseline else ProfileSpec({})
+    own = load_window(monitor, window, baseline).profile
+    before = [monitor.window(label) for label in verdict.trailing_windows]
+    profiles = [own if past == window else load_window(monitor, past, baseline).profile for past in before]
+    return Facts(
+        config=monitor.config,
+        verdict=verdict,
+        decision=history.load_decision(monitor, window, revision),
+        baseline=baseline,
+        window=own,
+        trailing=reduce(WindowProfile.merge, profiles, WindowProfile.empty(spec)),
+        past=(*_past(monitor, verdict), verdict),
+    )
+
+
+def _past(monitor: Monitor, verdict: Verdict) -> list[Verdict]:
+    earlier = [verdict.window.shift(-back) for back in range(HISTORY - 1, 0, -1)]
+    known = [history.latest_verdict(monitor, w, verdict.as_of) for w in earlier if monitor.started(w)]
+    return [item for item in known if item is not None]
+
+
+def epoch_of(monitor: Monitor, verdict: Verdict) -> Window:
+    """The window whose run took this look: its labels are the newest that counted."""
+    return Window.containing(verdict.as_of - monitor.config.schedule.settle, verdict.window.every).shift(-1)

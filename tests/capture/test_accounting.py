@@ -1,0 +1,92 @@
+"""Whatever stands in the logs: every row is counted once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitoring.capture.records import build_batch, from_parquet, quarantine_lines, to_parquet
+from monitoring.capture.sagemaker import read_labels, read_object
+from monitoring.config.model import Columns
+from monitoring.window import Window
+
+COLUMNS = Columns(features={"amount": "numeric", "country": "categorical"})
+DAY = Window(datetime(2024, 1, 11, tzinfo=UTC), "day")
+
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_data = (
+    st.sampled_from(["12.5,at", "0.5", ",", "", "1,2\n3,4", "0.1\n0.2", '{"amount": 1, "country": "at"}', "[1e999]"])
+    | st.text(max_size=12)
+    | _anything.map(json.dumps)
+)
+_side = st.fixed_dictionaries(
+    {"data": _data, "encoding": st.sampled_from(["CSV", "JSON", "BASE64"])},
+    optional={"observedContentType": st.sampled_from(["text/csv", "application/json"])},
+)
+_metadata = st.fixed_dictionaries(
+    {
+        "eventId": st.sampled_from(["a", "b", "c"]) | _anything,
+        "inferenceTime": st.sampled_from(["2024-01-11T10:00:00Z", "2024-01-12"]) | st.text(max_size=8),
+    },
+    optional={"customAttributes": _anything | st.lists(st.text(max_size=12), max_size=2)},
+)
+_record = st.fixed_dictionaries(
+    {
+        "captureData": st.fixed_dictionaries({"endpointInput": _side, "endpointOutput": _side}),
+        "groundTruthData": _side,
+        "eventMetadata": _metadata,
+    }
+)
+_good = st.builds(
+    lambda name, score: {
+        "captureData": {
+            "endpointInput": {"data": "12.5,at", "encoding": "CSV"},
+            "endpointOutput": {"data": repr(score), "encoding": "CSV"},
+        },
+        "eventMetadata": {"eventId": f"good {name}", "inferenceTime": "2024-01-11T10:00:00Z"},
+    },
+    st.integers(0, 30),
+    st.floats(0, 1),
+)
+_line = (
+    st.binary(max_size=20).map(lambda data: data.replace(b"\n", b""))
+    | _anything.map(lambda value: json.dumps(value).encode())
+    | _record.map(lambda value: json.dumps(value).encode())
+)
+
+
+def _json_lines(good: list[Any], bad: list[bytes], order: Any) -> bytes:
+    lines = [*(json.dumps(item).encode() for item in good), *bad]
+    order.shuffle(lines)
+    return b"\n".join(lines)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_good, max_size=8), st.lists(_line, max_size=5), st.randoms(use_true_random=False))
+def test_read_is_profiled_and_duplicate_and_quarantined(good: list[Any], bad: list[bytes], order: Any) -> None:
+    rows, quarantined = read_object("k", _json_lines(good, bad, order), COLUMNS)
+    found = build_batch(rows, quarantined, COLUMNS, DAY)
+    assert found.read == found.table.num_rows + found.duplicate + sum(item.rows for item in found.quarantined)
+    ids = found.table["event_id"].to_pylist()
+    assert len(ids) == len(set(ids))
+    assert {item["eventMetadata"]["eventId"] for item in good} <= set(ids)
+    assert found.read >= len(good)
+    assert from_parquet(to_parquet(found.table)).equals(found.table)
+    assert quarantine_lines(found.quarantined).count(b"\n") == len(found.quarantined)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_line, max_size=6), st.randoms(use_true_random=False))
+def test_every_label_line_is_read_or_quarantined(lines: list[bytes], order: Any) -> None:
+    labels, quarantined = read_labels("k", _json_lines([], lines, order))
+    assert len({item.origin.offset for item in quarantined}) == len(quarantined)
+    assert sum(bool(line.strip()) for line in lines) <= len(labels) + len(quarantined)
+    assert all(name.encode() and label.encode() for name, label in labels)

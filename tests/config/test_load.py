@@ -1,0 +1,196 @@
+"""What is wrong with a model's file: one line with the place, the key and what is allowed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from monitoring.config import broken_models, load_model, load_models, model_path
+from monitoring.config.model import CheckRule, ModelConfig
+from monitoring.errors import ConfigError
+
+GOOD = """\
+name: toy
+schedule:
+  every: day
+capture:
+  uri: captures/toy
+columns:
+  features:
+    amount: numeric
+    country: categorical
+baseline:
+  uri: training/toy.parquet
+policy:
+  retrain:
+    cooldown: 7d
+  notify:
+    - kind: slack
+      connection: slack_default
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write `toy.yaml`: the good file with replacements."""
+
+    def make(*replacements: tuple[str, str], name: str = "toy") -> Path:
+        text = GOOD
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    return make
+
+
+def _complaint(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_model(path)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text.removeprefix(str(path))
+
+
+def test_a_good_file_and_its_defaults(write: Write) -> None:
+    config = load_model(write())
+    assert list(config.columns.features.items()) == [("amount", "numeric"), ("country", "categorical")]
+    assert config.policy.retrain is not None
+    assert config.policy.retrain.confirm == (3, 5)
+    assert config.checks.nulls == CheckRule(severity="fail", tolerance=0.1, sigmas=3.0, min_rows=200)
+    assert (config.labels, config.trailing_windows, config.dag_id) == (None, 7, "monitor_toy")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("capture:", "kapture:", ":1: 'capture' is required and missing; hint: 1 more problem(s) in this file"),
+        (
+            "  every: day",
+            "  evry: day",
+            ":3: unknown key 'schedule.evry'; allowed: every, settle, start, end",
+        ),
+        (
+            "  every: day",
+            "  every: month",
+            ":3: 'schedule.every' is 'month'; allowed: 'hour', 'day' or 'week'",
+        ),
+        (
+            "  every: day",
+            "  every: hour",
+            ":2: 'schedule' is {'every': 'hour'}: settle must be shorter than a window (hour)",
+        ),
+        (
+            "    cooldown: 7d",
+            "    cooldown: 7 days",
+            ":14: 'policy.retrain.cooldown' is '7 days':"
+            " write a duration as a number and a unit: 30m, 6h, 3d or 2w",
+        ),
+        (
+            "    cooldown: 7d",
+            "    cooldon: 7d",
+            ":14: unknown key 'policy.retrain.cooldon'; allowed: confirm, cooldown, min_labels, trigger",
+        ),
+        (
+            "    cooldown: 7d",
+            "    confirm: [5, 3]",
+            ":13: 'policy.retrain' is {'confirm': [5, 3]}: confirm is [k, m]: k at least 1 and at most m",
+        ),
+        (
+            "    country: categorical",
+            "    country: text",
+            ":9: 'columns.features.country' is 'text'; allowed: 'numeric' or 'categorical'",
+        ),
+        (
+            "    - kind: slack",
+            "    - kind: pigeon",
+            ":16: 'policy.notify.0' is {'kind': 'pigeon', 'connection': 'slack_default'}: Input tag 'pigeon' found"
+            " using 'kind' does not match any of the expected tags: 'smtp', 'webhook', 'slack'",
+        ),
+        (
+            "      connection: slack_default",
+            "      connection: [1]",
+            ":17: 'policy.notify.0.connection' is [1]: Input should be a valid string",
+        ),
+        (
+            "name: toy",
+            "name: toy\ntrailing: 91",
+            ":2: 'trailing' is 91: Input should be less than or equal to 90",
+        ),
+        (
+            "name: toy",
+            "name: toy\nchecks:\n  schema:\n    severity: loud",
+            ":4: 'checks.schema.severity' is 'loud'; allowed: 'fail', 'warn', 'info' or 'off'",
+        ),
+        (
+            "name: toy",
+            "name: toys",
+            ":1: name is 'toys'; allowed: toy; hint: a model's name and its file's name must agree",
+        ),
+        ("  every: day", "  every: [day", ":4: not valid YAML: expected ',' or ']', but got ':'"),
+        ("  every: day", "  start: 2013-02-30", ":1: not valid YAML: day is out of range for month"),
+        ("  every: day", "  every: \x01", ":1: not valid YAML: unacceptable character #x0001"),
+    ],
+)
+def test_complaints(write: Write, old: str, new: str, complaint: str) -> None:
+    found = _complaint(write((old, new)))
+    assert found.startswith(complaint)
+    assert found == complaint or "not valid YAML" in complaint
+
+
+def test_unknown_keys_at_the_top_list_all_keys(write: Write) -> None:
+    allowed = ", ".join(ModelConfig.model_fields)
+    assert _complaint(write(("name: toy", "name: toy\nowners: me"))) == f":2: unknown key 'owners'; allowed: {allowed}"
+
+
+def test_a_missing_file_names_the_models_that_are_there(write: Write) -> None:
+    path = write().with_name("tow.yaml")
+    assert _complaint(path) == ": no model 'tow'; allowed: toy"
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n", "just text\n"])
+def test_a_file_without_settings(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text(text)
+    assert _complaint(path).startswith(":1: expected a mapping of settings; allowed: name, description, owner, ")
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_bytes(b"name: \xff\n")
+    assert _complaint(path) == ":1: not valid YAML: not UTF-8 text"
+
+
+def test_broken_models_collects_one_error_per_file(write: Write) -> None:
+    good = write()
+    write(("toy", "a"), ("every: day", "every: never"), ("uri: training", "url: training"), name="a")
+    write(("  every: day", "  every: [day"), name="b")
+    write(name="c")
+    folder = good.parent
+    assert [error.where.removeprefix(f"{folder}/") for error in broken_models(folder)] == [
+        "a.yaml:3",
+        "b.yaml:4",
+        "c.yaml:1",
+    ]
+    with pytest.raises(ConfigError, match="a.yaml:3"):
+        load_models(folder)
+    for name in "abc":
+        model_path(folder, name).unlink()
+    assert broken_models(folder) == []
+    assert [config.name for config in load_models(folder)] == ["toy"]
+
+
+def test_complaints_survive_the_way_between_processes(write: Write) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(("  every: day", "  evry: day")))
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert type(copy) is ConfigError
+    assert str(copy) == str(caught.value)
+    assert copy.allowed == ("every", "settle", "start", "end")

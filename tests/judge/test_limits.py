@@ -1,0 +1,84 @@
+"""What is ordinary is learned from blocks of consecutive baseline windows."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from monitoring.judge.limits import Limits, Spread, learn_limits
+from monitoring.measure import block
+from monitoring.measure.performance import roc_auc
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Any]) -> Any:
+    """The toy model on its reference of 20 ordinary days."""
+    return make_bench()
+
+
+def _days(bench: Any) -> tuple[list[Any], list[Any], Any]:
+    import sys
+
+    module = sys.modules[type(bench).__module__]
+    days = [module.make_rows(seed) for seed in range(20)]
+    return [day.profile(bench.config) for day in days], [day.outcomes() for day in days], module.SPEC
+
+
+def test_spreads_are_means_and_deviations_over_blocks(bench: Any) -> None:
+    _, outcomes, _ = _days(bench)
+    for length in (1, 2, 3):
+        blocks = []
+        for start in range(20 - length + 1):
+            merged = outcomes[start]
+            for other in outcomes[start + 1 : start + length]:
+                merged = merged.merge(other)
+            blocks.append(roc_auc(merged).value)
+        spread = bench.limits.spread("ranking", length)
+        assert (spread.mean, spread.deviation, spread.blocks) == pytest.approx(
+            (statistics.fmean(blocks), statistics.stdev(blocks), 21 - length)
+        )
+
+
+def test_a_block_is_compared_with_the_other_days(bench: Any) -> None:
+    profiles, _, spec = _days(bench)
+    values = []
+    for i in range(20):
+        others = [profile for j, profile in enumerate(profiles) if j != i]
+        rest = others[0]
+        for profile in others[1:]:
+            rest = rest.merge(profile)
+        values.append(block.drift(profiles[i], rest, spec)["feature_drift:amount"].value)
+    assert bench.limits.spread("feature_drift:amount", 1).mean == pytest.approx(statistics.fmean(values))
+
+
+def test_longer_blocks_vary_less(bench: Any) -> None:
+    for key in ("ranking", "feature_drift:amount"):
+        one, three = bench.limits.spread(key, 1), bench.limits.spread(key, 3)
+        assert three.deviation < one.deviation
+    assert bench.limits.spread("feature_drift:amount", 3).mean < bench.limits.spread("feature_drift:amount", 1).mean
+
+
+def test_blocks_longer_than_learned_use_the_longest(bench: Any) -> None:
+    assert bench.limits.spread("ranking", 99) == bench.limits.spread("ranking", 3)
+    assert bench.limits.spread("unknown", 1) is None
+    assert bench.limits.spread("nulls:amount", 3) == bench.limits.spread("nulls:amount", 1)
+
+
+def test_volume_is_relative_to_the_mean(bench: Any) -> None:
+    assert bench.limits.rows == 400
+    assert bench.limits.spread("volume", 1) == Spread(1.0, 0.0, 20)
+
+
+def test_a_single_baseline_window_has_no_spread_and_no_drift(bench: Any) -> None:
+    profiles, outcomes, spec = _days(bench)
+    limits = learn_limits(profiles[:1], outcomes[:1], spec, longest=3, threshold=0.5, hours=24)
+    assert limits.spread("ranking", 3) == Spread(roc_auc(outcomes[0]).value or 0.0, 0.0, 1)
+    assert limits.spread("feature_drift:amount", 1) is None
+
+
+def test_limits_survive_json(bench: Any) -> None:
+    assert Limits.from_json(json.loads(json.dumps(bench.limits.to_json()))) == bench.limits

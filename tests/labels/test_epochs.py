@@ -1,0 +1,129 @@
+"""Label epochs: what each run was the first to see, whenever and in whatever order the runs come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitoring.capture.writer import write_labels
+from monitoring.labels.epochs import label_counts, load_epoch, pin_epochs, pinned_epochs, visible_epochs
+from monitoring.monitor import Monitor
+from monitoring.window import Window
+
+START = datetime(2024, 1, 11, tzinfo=UTC)
+
+
+@pytest.fixture
+def monitor(make_world: Callable[..., Any]) -> Monitor:
+    """The toy model: measured 6 hours after a day's end, horizon 2 days."""
+    return make_world().monitor
+
+
+def _collect(monitor: Monitor, *labels: tuple[str, float]) -> None:
+    """Labels by name, and hours after the first day's start when they were collected."""
+    items = [(name, "1", START + timedelta(hours=hours)) for name, hours in labels]
+    write_labels(monitor.store, "labels/toy", items)
+
+
+def _window(number: int) -> Window:
+    return Window(START, "day").shift(number)
+
+
+def _ids(monitor: Monitor, number: int) -> list[str]:
+    return load_epoch(monitor, _window(number))["event_id"].to_pylist()
+
+
+def test_an_epoch_holds_what_was_collected_between_two_measurements(monitor: Monitor) -> None:
+    _collect(monitor, ("before", 5.9), ("first", 6), ("last", 29.9), ("after", 30))
+    pin_epochs(monitor, _window(0))
+    assert _ids(monitor, 0) == ["first", "last"]
+    assert _ids(monitor, -1) == ["before"]
+    assert _ids(monitor, 1) == []
+    pin_epochs(monitor, _window(1))
+    assert _ids(monitor, 1) == ["after"]
+
+
+def test_objects_count_in_the_order_of_their_hours(monitor: Monitor) -> None:
+    _collect(monitor, ("late", 25), ("early", 7), ("middle", 12))
+    pin_epochs(monitor, _window(0))
+    assert _ids(monitor, 0) == ["early", "middle", "late"]
+
+
+def test_stragglers_belong_to_the_next_run(monitor: Monitor) -> None:
+    _collect(monitor, ("in time", 10))
+    pin_epochs(monitor, _window(0))
+    _collect(monitor, ("straggler", 11), ("next", 31))
+    pin_epochs(monitor, _window(0))
+    assert _ids(monitor, 0) == ["in time"]
+    pin_epochs(monitor, _window(1))
+    assert _ids(monitor, 1) == ["straggler", "next"]
+    pin_epochs(monitor, _window(2))
+    assert _ids(monitor, 2) == []
+
+
+def test_a_gap_in_the_runs_is_filled(monitor: Monitor) -> None:
+    _collect(monitor, *((f"day {n}", 24 * n + 7) for n in range(6)))
+    pin_epochs(monitor, _window(0))
+    pin_epochs(monitor, _window(5))
+    assert [_ids(monitor, n) for n in range(6)] == [[f"day {n}"] for n in range(6)]
+
+
+def test_runs_in_reverse_order_give_the_same_labels(make_world: Callable[..., Any], tmp_path: Any) -> None:
+    from monitoring.store.local import LocalStore
+
+    rows = []
+    for name, order in (("forward", range(6)), ("reverse", reversed(range(6)))):
+        monitor = make_world(LocalStore(tmp_path / name)).monitor
+        _collect(monitor, *((f"{hours}", hours) for hours in range(0, 150, 5)))
+        for number in order:
+            pin_epochs(monitor, _window(number))
+        rows.append([_ids(monitor, number) for number in range(6)])
+    assert rows[0] == rows[1]
+    assert sum(map(len, rows[0])) == len([hours for hours in range(0, 150, 5) if 6 <= hours])
+
+
+def test_no_epoch_is_visible_after_the_horizon(monitor: Monitor) -> None:
+    window = _window(0)
+    assert monitor.final_epoch(window) == _window(2)
+    assert visible_epochs(monitor, window, window) == [_window(-1), _window(0)]
+    assert visible_epochs(monitor, window, _window(30)) == [_window(n) for n in range(-1, 3)]
+
+
+def test_pinned_labels_are_read_once(monitor: Monitor) -> None:
+    _collect(monitor, ("a", 10))
+    pin_epochs(monitor, _window(0))
+    for info in monitor.store.objects("labels/toy/"):
+        monitor.store.delete(info.key)
+    assert _ids(monitor, 0) == ["a"]
+    assert pinned_epochs(monitor)[-1] == _window(0)
+
+
+def test_unreadable_labels_go_to_quarantine(monitor: Monitor) -> None:
+    good = {"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "a"}}
+    lines = [json.dumps(good), "no json", json.dumps(good | {"groundTruthData": {}})]
+    monitor.store.put("labels/toy/2024/01/11/10/x.jsonl", "\n".join(lines).encode())
+    pin_epochs(monitor, _window(0))
+    assert _ids(monitor, 0) == ["a"]
+    assert label_counts(monitor, _window(0)) == {"read": 3, "quarantined": 2}
+    kept = monitor.store.get(monitor.layout.label_quarantine(_window(0))).splitlines()
+    assert [json.loads(line)["reason"] for line in kept] == ["not_json", "bad_label"]
+
+
+def test_keys_outside_the_hours_are_ignored(monitor: Monitor) -> None:
+    _collect(monitor, ("a", 10))
+    for hour in ("24", "tmp", "-1"):
+        monitor.store.put(f"labels/toy/2024/01/11/{hour}/x.jsonl", b"no label")
+    monitor.store.put("labels/toy/2024/01/11/_SUCCESS", b"no label")
+    pin_epochs(monitor, _window(0))
+    assert _ids(monitor, 0) == ["a"]
+    assert label_counts(monitor, _window(0))["quarantined"] == 0
+
+
+def test_a_model_without_labels_has_no_epochs(make_world: Callable[..., Any]) -> None:
+    monitor = make_world(labels=None).monitor
+    pin_epochs(monitor, _window(0))
+    assert pinned_epochs(monitor) == visible_epochs(monitor, _window(0), _window(1)) == []

@@ -1,0 +1,472 @@
+"""One window after the other through all stages: late labels, reruns, crashes, orders, dirt, and two stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from monitoring import history, pipeline
+from monitoring.capture import CapturedInference, write_captures
+from monitoring.capture.writer import write_labels
+from monitoring.decide import State
+from monitoring.engine.local import assemble, profile_batch
+from monitoring.errors import ConflictError
+from monitoring.judge import Code, Status, Verdict
+from monitoring.store import Store
+from monitoring.store.local import LocalStore
+from monitoring.store.s3 import S3Store
+
+MakeWorld = Callable[..., Any]
+DAYS = 5
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> Any:
+    """Five days of captures and labels, and a baseline; nothing has run yet."""
+    world = make_world()
+    world.train()
+    world.play(*range(DAYS))
+    return world
+
+
+def _run(world: Any, *numbers: int) -> list[Verdict]:
+    return [verdict for n in numbers for verdict in pipeline.run_window(world.monitor, world.window(n))]
+
+
+def _bytes(store: Store, *prefixes: str) -> dict[str, bytes]:
+    return {info.key: store.get(info.key) for prefix in prefixes for info in store.objects(prefix)}
+
+
+def _verdicts(store: Store) -> dict[str, bytes]:
+    return {key: data for key, data in _bytes(store, "toy/windows/").items() if key.endswith("verdict.json")}
+
+
+def _codes(verdict: Verdict, subject: str) -> set[Code]:
+    return {finding.code for finding in verdict.findings if finding.subject == subject}
+
+
+# --- labels that come late
+
+
+def test_every_look_sees_the_labels_of_its_time(world: Any) -> None:
+    looks = [(v.window.label[-2:], v.revision, v.final) for v in _run(world, *range(DAYS))]
+    assert looks == [
+        ("11", 1, False),
+        *[("11", 2, False), ("12", 1, False)],
+        *[("11", 3, True), ("12", 2, False), ("13", 1, False)],
+        *[("12", 3, True), ("13", 2, False), ("14", 1, False)],
+        *[("13", 3, True), ("14", 2, False), ("15", 1, False)],
+    ]
+    for number in range(3):
+        window = world.window(number)
+        labels = world.labels(number)
+        for revision in history.revisions(world.monitor, window):
+            verdict = history.load_verdict(world.monitor, window, revision)
+            known = [collected for _, _, collected in labels if collected < _hour_of(verdict.as_of)]
+            assert verdict.numbers["base_rate"].rows == len(known)
+            assert verdict.as_of == window.end + timedelta(hours=6 + 24 * (revision - 1))
+        assert verdict.final
+        assert verdict.numbers["base_rate"].rows == len(labels)
+
+
+def _hour_of(moment: Any) -> Any:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def test_what_was_known_at_a_time(world: Any) -> None:
+    _run(world, *range(3))
+    first = world.window(0)
+    for revision, hours in ((1, 0), (2, 24), (3, 48)):
+        known = history.latest_verdict(world.monitor, first, first.end + timedelta(hours=hours + 6))
+        assert known is not None
+        assert known.revision == revision
+    assert history.latest_verdict(world.monitor, first, first.end) is None
+    assert history.windows(world.monitor)[-1] == world.window(2)
+
+
+def test_no_new_labels_no_new_look(make_world: MakeWorld) -> None:
+    world = make_world(labels={"horizon": "4d"})
+    world.train()
+    for number in range(DAYS):
+        write_captures(world.monitor.store, "captures/toy", world.inferences(number))
+    write_labels(world.monitor.store, "labels/toy", world.labels(0))
+    _run(world, *range(DAYS))
+    # two epochs with labels, two without, and the last look that is always taken
+    assert history.revisions(world.monitor, world.window(0)) == [1, 2, 3]
+    assert [history.load_verdict(world.monitor, world.window(0), n).final for n in (1, 2, 3)] == [False, False, True]
+    assert history.revisions(world.monitor, world.window(1)) == [1]
+
+
+def test_a_corrected_label_makes_a_new_look_and_both_are_counted(world: Any) -> None:
+    _run(world, 0)
+    name, label, collected = world.labels(0)[0]
+    other = "0" if label == "1" else "1"
+    write_labels(world.monitor.store, "labels/toy", [(name, other, collected + timedelta(days=1))])
+    before = history.load_verdict(world.monitor, world.window(0), 1).accounting["labels"]
+    _run(world, 1)
+    after = history.load_verdict(world.monitor, world.window(0), 2).accounting["labels"]
+    assert (before["superseded"], before["conflicting"]) == (0, 0)
+    assert (after["superseded"], after["conflicting"]) == (1, 1)
+
+
+def test_a_straggler_is_seen_by_the_next_run(world: Any) -> None:
+    _run(world, 0)
+    moment = world.window(0).start + timedelta(hours=12)
+    unlabelled = {item.event_id for item in world.inferences(0)} - {name for name, *_ in world.labels(0)}
+    write_labels(world.monitor.store, "labels/toy", [(name, "1", moment) for name in sorted(unlabelled)])
+    _run(world, 1, 2)
+    final = history.load_verdict(world.monitor, world.window(0), 3)
+    assert (final.numbers["label_coverage"].value, final.final) == (1.0, True)
+
+
+def test_accounting_adds_up_in_every_verdict(world: Any) -> None:
+    world.monitor.store.put("captures/toy/2024/01/12/03/x.jsonl", b"no json\n" * 3)
+    write_captures(world.monitor.store, "captures/toy/again", world.inferences(1)[:20])
+    world.monitor.store.put("labels/toy/2024/01/12/20/x.jsonl", b"no json\n" * 2)
+    for info in world.monitor.store.objects("captures/toy/again/"):
+        key = info.key.replace("toy/again", "toy").replace(".jsonl", "-again.jsonl")
+        world.monitor.store.put(key, world.monitor.store.get(info.key))
+    for verdict in _run(world, *range(DAYS)):
+        records, labels = verdict.accounting["records"], verdict.accounting["labels"]
+        assert records["read"] == records["profiled"] + records["duplicate"] + sum(records["quarantined"].values())
+        parts = ("joined", "superseded", "elsewhere", "quarantined")
+        assert labels["read"] == sum(labels[part] for part in parts)
+        if verdict.window == world.window(1):
+            assert records == {"read": 223, "profiled": 200, "duplicate": 20, "quarantined": {"not_json": 3}}
+            assert labels["quarantined"] == 2
+
+
+# --- the same inputs give the same bytes
+
+
+def test_a_window_that_is_run_again_gives_the_same_bytes(world: Any) -> None:
+    _run(world, *range(DAYS))
+    store, window = world.monitor.store, world.window(2)
+    before = _bytes(store, "toy/")
+    _run(world, 2)
+    assert _bytes(store, "toy/") == before
+    for info in store.objects(world.monitor.layout.window(window)):
+        store.delete(info.key)
+    _run(world, 2)
+    after = _bytes(store, "toy/windows/2024-01-13/")
+    assert after == {key: data for key, data in before.items() if key.startswith("toy/windows/2024-01-13/")}
+    assert len([key for key in after if key.endswith("verdict.json")]) == 3
+
+
+def _stages(world: Any, number: int) -> Iterator[str]:
+    monitor, window = world.monitor, world.window(number)
+    batches = pipeline.pin_inputs(monitor, window)
+    yield "pin"
+    for batch in range(batches):
+        profile_batch(monitor, window, batch)
+        yield f"batch {batch}"
+    assemble(monitor, window)
+    yield "assemble"
+    for revision in pipeline.join_labels(monitor, window, reports=False):
+        pipeline.measure_and_judge(monitor, revision)
+        yield f"{revision.window.label} r{revision.number}"
+
+
+@pytest.fixture
+def expected(make_world: MakeWorld, tmp_path: Path) -> dict[str, bytes]:
+    """Everything that the first three days leave when nothing is interrupted."""
+    world = make_world(LocalStore(tmp_path / "expected"), capture={"batch_bytes": 40_000})
+    world.train()
+    world.play(0, 1, 2)
+    _run(world, 0, 1, 2)
+    return _bytes(world.monitor.store, "toy/")
+
+
+def test_stopped_after_any_stage_and_run_again(
+    make_world: MakeWorld, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    done, stop = False, 0
+    while not done:
+        world = make_world(LocalStore(tmp_path / f"stopped-{stop}"), capture={"batch_bytes": 40_000})
+        world.train()
+        world.play(0, 1, 2)
+        _run(world, 0, 1)
+        stages = _stages(world, 2)
+        done = len([stage for stage, _ in zip(stages, range(stop), strict=False)]) < stop
+        stages.close()
+        _run(world, 2)
+        assert _bytes(world.monitor.store, "toy/") == expected
+        stop += 1
+    assert stop >= 7  # pin, two batches, assemble, three looks
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+class _Failing:
+    """A store that dies at its nth write, before or after the write has happened."""
+
+    def __init__(self, store: Store, writes: int, after: bool) -> None:
+        self._store, self._left, self._after = store, writes, after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if name not in ("put", "put_if_absent", "replace"):
+            return method
+
+        def write(*arguments: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                raise _Killed
+            result = method(*arguments)
+            if self._left == 0:
+                raise _Killed
+            return result
+
+        return write
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_any_write_and_run_again(
+    make_world: MakeWorld, tmp_path: Path, expected: dict[str, bytes], after: bool
+) -> None:
+    world = make_world(LocalStore(tmp_path / "killed"), capture={"batch_bytes": 40_000})
+    world.train()
+    world.play(0, 1, 2)
+    kills = 0
+    for number in (0, 1, 2):
+        for write in range(1, 100):
+            dying = replace(world.monitor, store=_Failing(world.monitor.store, write, after))
+            try:
+                pipeline.run_window(dying, world.window(number))
+            except _Killed:
+                kills += 1
+            else:
+                break
+    assert kills > 30
+    assert _bytes(world.monitor.store, "toy/") == expected
+
+
+@pytest.mark.parametrize("order", [(4, 3, 2, 1, 0), (2, 0, 4, 1, 3)])
+def test_the_order_of_the_runs_does_not_change_a_verdict(
+    world: Any, make_world: MakeWorld, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    _run(world, *range(DAYS))
+    other = make_world(LocalStore(tmp_path / "other"))
+    other.train()
+    other.play(*range(DAYS))
+    _run(other, *order)
+    _run(other, *order)
+    assert _verdicts(other.monitor.store) == _verdicts(world.monitor.store)
+
+
+def test_an_interrupted_week_is_filled_by_the_next_run(world: Any, make_world: MakeWorld, tmp_path: Path) -> None:
+    _run(world, *range(DAYS))
+    other = make_world(LocalStore(tmp_path / "other"))
+    other.train()
+    other.play(*range(DAYS))
+    _run(other, 4)
+    [key] = [key for key in _verdicts(other.monitor.store) if "2024-01-15" in key]
+    assert other.monitor.store.get(key) == world.monitor.store.get(key)
+
+
+@pytest.mark.service
+def test_a_directory_and_s3_give_the_same_verdicts(world: Any, make_world: MakeWorld, seaweed: Any) -> None:
+    _run(world, *range(3))
+    other = make_world(S3Store(seaweed.client, seaweed.bucket, "pipeline"))
+    other.train()
+    for key, data in _bytes(world.monitor.store, "captures/", "labels/").items():
+        other.monitor.store.put(key, data)
+    _run(other, *range(3))
+    assert _verdicts(other.monitor.store) == _verdicts(world.monitor.store)
+    assert _bytes(other.monitor.store, "toy/decisions/") == _bytes(world.monitor.store, "toy/decisions/")
+
+
+def test_the_size_of_batches_does_not_change_what_is_measured(
+    world: Any, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    [whole] = _run(world, 0)
+    world.monitor.store.put("captures/toy/2024/01/11/09/again.jsonl", b"")
+    other = make_world(LocalStore(tmp_path / "other"), capture={"batch_bytes": 1})
+    other.train()
+    other.play(0)
+    [small] = _run(other, 0)
+    assert pipeline.pin_inputs(other.monitor, other.window(0)) == 24
+    assert (small.numbers, small.trailing, small.status) == (whole.numbers, whole.trailing, whole.status)
+    assert [replace(f) for f in small.findings] == list(whole.findings)
+
+
+def test_duplicates_across_batches_are_dropped(make_world: MakeWorld) -> None:
+    world = make_world(capture={"batch_bytes": 1})
+    world.train()
+    items = world.inferences(0)
+    write_captures(world.monitor.store, "captures/toy", items)
+    write_captures(world.monitor.store, "captures/toy", [replace(i, score=0.0) for i in items[:50]])
+    write_captures(world.monitor.store, "captures/toy", [replace(items[0], event_time=items[-1].event_time)])
+    [verdict] = _run(world, 0)
+    records = verdict.accounting["records"]
+    assert (records["read"], records["profiled"], records["duplicate"]) == (251, 200, 51)
+    assert verdict.numbers["rows"].value == 200
+
+
+# --- what changes from run to run
+
+
+def test_a_changed_configuration_shows_when_a_window_is_run_again(world: Any, make_world: MakeWorld) -> None:
+    [before] = _run(world, 0)
+    again = make_world(world.monitor.store, checks={"nulls": {"severity": "fail", "tolerance": 0, "sigmas": 0}})
+    [after] = _run(again, 0)
+    assert before.status is not after.status
+    assert after.status is Status.FAIL
+    assert before.inputs["config"] != after.inputs["config"]
+    assert before.inputs["captures"] == after.inputs["captures"]
+
+
+def test_captures_that_come_after_pinning_are_not_read(world: Any) -> None:
+    [before] = _run(world, 0)
+    write_captures(world.monitor.store, "captures/toy", [replace(world.inferences(0)[0], event_id="late")])
+    [after] = _run(world, 0)
+    assert after == before
+
+
+def test_a_pinned_object_that_has_changed_is_noticed(world: Any) -> None:
+    _run(world, 0)
+    [first, *_] = world.monitor.store.objects("captures/toy/2024/01/11/")
+    world.monitor.store.put(first.key, b"shorter\n")
+    with pytest.raises(ConflictError, match="delete the window's manifest to pin what is there now"):
+        _run(world, 0)
+
+
+def test_nothing_before_the_start_is_looked_back_at(world: Any, make_world: MakeWorld) -> None:
+    later = make_world(world.monitor.store, schedule={"start": "2024-01-13"})
+    verdicts = _run(later, 2, 3)
+    assert [v.trailing_windows for v in verdicts if v.revision == 1] == [
+        ("2024-01-13",),
+        ("2024-01-13", "2024-01-14"),
+    ]
+    assert {v.window for v in verdicts} == {world.window(2), world.window(3)}
+
+
+def test_the_trailing_numbers_are_those_of_all_trailing_windows(world: Any) -> None:
+    last = [v for v in _run(world, *range(DAYS)) if v.window == world.window(2) and v.final][0]
+    assert last.trailing_windows == ("2024-01-11", "2024-01-12", "2024-01-13")
+    assert last.trailing["base_rate"].rows == sum(len(world.labels(n)) for n in range(3))
+
+
+def test_the_state_of_the_model_changes_once_in_the_ledger(world: Any) -> None:
+    for number in (1, 2):
+        world.replace_captures(number, lambda item: replace(item, features=(None, *item.features[1:])))
+    _run(world, *range(DAYS))
+    decisions = [history.load_decision(world.monitor, world.window(n), 1) for n in range(DAYS)]
+    states = [decision.state for decision in decisions if decision]
+    assert states[1:3] == [State.FAILING] * 2
+    assert [decision.notify for decision in decisions if decision][1:3] == [True, False]
+    assert {n: bool(history.load_decision(world.monitor, world.window(0), n)) for n in (1, 2, 3, 4)} == {
+        1: True,
+        2: True,
+        3: True,
+        4: False,
+    }
+
+
+# --- dirt
+
+
+def test_an_empty_window_is_unknown_and_the_run_goes_on(world: Any) -> None:
+    _run(world, 0)
+    for info in world.monitor.store.objects("captures/toy/2024/01/12/"):
+        world.monitor.store.delete(info.key)
+    found = [v for v in _run(world, 1) if v.window == world.window(1)][0]
+    assert (found.status, found.findings[0].code) == (Status.UNKNOWN, Code.NO_DATA)
+    [after] = [v for v in _run(world, 2) if v.window == world.window(2)]
+    assert after.trailing_windows == ("2024-01-11", "2024-01-13")
+    assert after.status is not Status.UNKNOWN or after.findings[0].code is Code.TOO_FEW_LABELS
+
+
+def test_a_world_without_anything_is_unknown(make_world: MakeWorld) -> None:
+    [verdict] = _run(make_world(), 0)
+    assert (verdict.status, verdict.findings[0].code) == (Status.UNKNOWN, Code.NO_DATA)
+
+
+def test_without_a_baseline_a_window_is_unknown_and_says_what_to_do(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.play(0)
+    [verdict] = _run(world, 0)
+    assert (verdict.status, verdict.inputs["baseline"]) == (Status.UNKNOWN, "")
+    assert verdict.headline == "There is no baseline. Make one with `model-monitor baseline toy`."
+    assert verdict.numbers["rows"].value == 200
+    # as soon as there is one, a rerun measures what was read before
+    world.train()
+    [after] = _run(world, 0)
+    assert after.numbers == verdict.numbers
+    assert after.findings[0].code is not Code.NO_BASELINE
+
+
+@contextmanager
+def _json_payloads(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[Callable[[Any, int], None]]:
+    """Captures whose requests are JSON objects, each one changed."""
+
+    def write(world: Any, number: int) -> None:
+        for info in world.monitor.store.objects(f"captures/toy/{world.window(number).start:%Y/%m/%d}/"):
+            lines = []
+            for line in world.monitor.store.get(info.key).splitlines():
+                record = json.loads(line)
+                side = record["captureData"]["endpointInput"]
+                values = dict(zip(("amount", "age", "country"), side["data"].split(","), strict=True))
+                side |= {"data": json.dumps(change(values)), "encoding": "JSON"}
+                lines.append(json.dumps(record))
+            world.monitor.store.put(info.key, "\n".join(lines).encode())
+
+    yield write
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "code", "status"),
+    [
+        (lambda row: {k: v for k, v in row.items() if k != "age"}, "age", Code.COLUMN_MISSING, Status.FAIL),
+        (lambda row: row | {"age": None}, "age", Code.COLUMN_ALL_NULL, Status.FAIL),
+        (lambda row: row | {"age": f"{row['age']} years"}, "age", Code.COLUMN_TYPE_CHANGED, Status.FAIL),
+        (lambda row: row | {"height": 1.8}, "height", Code.COLUMN_NEW, Status.INFO),
+        (lambda row: row | {"country": "xx"}, "country", Code.UNSEEN_CATEGORIES, Status.WARN),
+    ],
+)
+def test_one_broken_column_is_found_and_the_others_are_measured(
+    world: Any, change: Callable[[dict[str, Any]], dict[str, Any]], subject: str, code: Code, status: Status
+) -> None:
+    with _json_payloads(change) as write:
+        write(world, 0)
+    [verdict] = _run(world, 0)
+    assert code in _codes(verdict, subject)
+    assert {f.status for f in verdict.findings if f.code is code} == {status}
+    for other in {"amount", "age", "country"} - {subject}:
+        assert _codes(verdict, other) <= {Code.WITHIN_LIMITS, Code.FEATURE_DRIFT}
+        assert {f.check for f in verdict.findings if f.subject == other and f.measurement} >= {"nulls", "feature_drift"}
+    assert verdict.numbers["roc_auc"].value is not None
+    assert verdict.accounting["records"]["quarantined"] == {}
+
+
+def test_single_bad_rows_do_not_make_a_finding_of_their_column(world: Any) -> None:
+    def change(item: CapturedInference) -> CapturedInference:
+        return replace(item, features=("?", *item.features[1:])) if item.event_id.endswith("00") else item
+
+    world.replace_captures(0, change)
+    [verdict] = _run(world, 0)
+    assert verdict.accounting["records"]["quarantined"] == {"unparsable_field": 2}
+    assert verdict.numbers["rows"].value == 198
+    assert _codes(verdict, "amount") <= {Code.WITHIN_LIMITS, Code.FEATURE_DRIFT}
+    lines = world.monitor.store.get(world.monitor.layout.quarantine(world.window(0), 0)).splitlines()
+    assert [json.loads(line)["detail"] for line in lines] == ["amount: '?' is not numeric"] * 2
+
+
+def test_the_table_of_metrics_holds_the_verdicts_numbers(world: Any, tmp_path: Path) -> None:
+    [verdict] = _run(world, 0)
+    (tmp_path / "m.parquet").write_bytes(world.monitor.store.get(world.monitor.layout.metrics(world.window(0), 1)))
+    rows = pq.read_table(tmp_path / "m.parquet").to_pylist()
+    window = {row["name"]: row["value"] for row in rows if row["scope"] == "window"}
+    assert window == {name: number.value for name, number in verdict.numbers.items()}
+    checks = {(row["check"], row["subject"]): row["status"] for row in rows if row["scope"] == "check"}
+    assert checks == {(f.check, f.subject): f.status for f in verdict.findings if f.measurement}
