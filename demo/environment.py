@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,9 @@ def airflow_environment(home: Path, store: str) -> dict[str, str]:
         store: The object store, a directory or `s3://…`.
     """
     home.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    # standalone starts its parts by the name `airflow`
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {
         **os.environ,
         "AIRFLOW_HOME": str(home),
@@ -33,7 +36,8 @@ def airflow_environment(home: Path, store: str) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "MODEL_MONITOR_STORE": store,
         "MODEL_MONITOR_MODELS": str(ROOT / "models"),
-        "PYTHONPATH": path,
+        "PATH": programs,
+        "PYTHONPATH": modules,
     }
 
 

@@ -91,15 +91,15 @@ def _decisions(monitor: Monitor, group: list[Window]) -> str:
 def table(monitor: Monitor) -> Table:
     """The weeks as a table that fits 80 columns."""
     shown = Table(title=monitor.config.name, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column("week of")
+    shown.add_column("week", no_wrap=True)
     for name in ("flights", "late", "score", "AUC", "Brier", "labels", "drifted"):
-        shown.add_column(name, justify="right")
-    shown.add_column("verdict")
-    shown.add_column("decision")
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
+    shown.add_column("decision", no_wrap=True)
     for week in weeks(monitor):
         numbers = ((week.numbers[name], form) for name, form in _FORMS.items())
         shown.add_row(
-            week.first.label,
+            f"{week.first.start:%m-%d}",
             str(week.rows),
             *("-" if value is None else format(value, form) for value, form in numbers),
             f"{week.coverage:.1%}",

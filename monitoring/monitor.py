@@ -43,8 +43,13 @@ class Monitor:
         """When a window is first measured; labels collected before it count."""
         return window.end + self.config.schedule.settle
 
+    def ended(self, window: Window) -> bool:
+        """Whether the window lies after the last monitored day."""
+        end = self.config.schedule.end
+        return end is not None and window.start.date() > end
+
     def started(self, window: Window) -> bool:
-        """Whether the window lies within the monitored time."""
+        """Whether the window does not lie before the first monitored day."""
         start = self.config.schedule.start
         return start is None or window.start >= datetime.combine(start, time(), UTC)
 

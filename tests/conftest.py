@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FIRST_DAY = datetime(2024, 1, 11, tzinfo=UTC)
-ROWS_A_DAY = 200
+ROWS_A_DAY = 300
 TRAINING_DAYS = 10
 FEATURES = ("amount", "age", "country")
 

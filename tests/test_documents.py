@@ -54,8 +54,10 @@ def test_json_has_no_word_for_nan_and_infinity() -> None:
         ),
         (
             b'{"kind": "thing", "schema_version": 2}',
-            "x.json: schema version 2 of 'thing' is not known here; allowed: 1;"
-            " hint: it was written by another release of model-monitor",
+            (
+                "x.json: schema version 2 of 'thing' is not known here; allowed: 1;"
+                " hint: it was written by another release of model-monitor"
+            ),
         ),
     ],
 )

@@ -14,6 +14,7 @@ from monitoring.errors import StoreUnavailableError
 from monitoring.measure import Measurement
 from monitoring.pipeline import run_window
 from monitoring.prometheus import collect, exposition, latest
+from tests.conftest import ROWS_A_DAY
 
 
 def parse(data: bytes) -> dict[tuple[str, ...], float]:
@@ -38,7 +39,7 @@ def test_the_latest_window(world):
     verdict = latest(world.monitor.store, world.monitor.config).verdict
     assert verdict.window == world.window(1)
     assert found["window_start_timestamp_seconds", "toy"] == world.window(1).start.timestamp()
-    assert found["rows", "toy"] == 200
+    assert found["rows", "toy"] == ROWS_A_DAY
     assert 0.5 < found["label_coverage_ratio", "toy"] < 1
     assert found["verdict", "toy", verdict.status] == 1
     assert sum(value for key, value in found.items() if key[0] == "verdict") == 1
@@ -93,7 +94,7 @@ def test_one_unreadable_model_does_not_hide_the_others(world, make_config):
         "young": 1,
         "toy": 1,
     }
-    assert found["rows", "toy"] == 200
+    assert found["rows", "toy"] == ROWS_A_DAY
 
 
 def test_a_silent_store_is_an_error(world, monkeypatch):

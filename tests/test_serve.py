@@ -18,6 +18,7 @@ from monitoring.pipeline import run_window
 from monitoring.serve import create_app, page_key
 from monitoring.store import Store
 from monitoring.store.local import LocalStore
+from tests.conftest import ROWS_A_DAY
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette wants a successor of httpx
@@ -158,7 +159,7 @@ def test_metrics_and_states(make_world, make_config):
 
     metrics = client.get("metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=")
-    assert 'model_monitor_rows{model="toy"} 200.0' in metrics.text
+    assert f'model_monitor_rows{{model="toy"}} {ROWS_A_DAY}.0' in metrics.text
 
     toy, young = client.get("api/models").json()
     assert (toy["model"], toy["window"], toy["revision"]) == ("toy", "2024-01-11", 1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from monitoring.airflow.errors import airflow_outcome
-from monitoring.airflow.schedule import end_date, start_date, timetable, window_of
+from monitoring.airflow.schedule import start_date, timetable, window_of
 from monitoring.config import ModelConfig
 from monitoring.config.model import dag_id
 
@@ -53,7 +53,6 @@ def build_monitoring_dag(config: ModelConfig) -> DAG:
         dag_id=config.dag_id,
         schedule=timetable(config.schedule),
         start_date=start_date(config.schedule),
-        end_date=end_date(config.schedule),
         catchup=False,
         max_active_runs=1,  # a decision looks at the decisions before it
         params={
@@ -74,11 +73,16 @@ def build_monitoring_dag(config: ModelConfig) -> DAG:
         @task
         def pin_inputs(**context: Any) -> list[int]:
             """Pin the window's capture objects and label epochs; one number per batch."""
+            from airflow.sdk.exceptions import AirflowSkipException
+
             from monitoring import pipeline
 
             with airflow_outcome():
-                window = window_of(config, context)
-                batches = pipeline.pin_inputs(monitor_of(config), window)
+                monitor, window = monitor_of(config), window_of(config, context)
+                # not the DAG's end_date: that would keep people from running an old window by hand
+                if monitor.ended(window) or not monitor.started(window):
+                    raise AirflowSkipException(f"{window.label} is outside the schedule's start and end")
+                batches = pipeline.pin_inputs(monitor, window)
             context["ti"].xcom_push(key="window", value=window.label)
             step = -(-batches // _MOST_MAPPED) or 1
             return list(range(0, batches, step))
@@ -88,8 +92,9 @@ def build_monitoring_dag(config: ModelConfig) -> DAG:
             """Read one batch into canonical records, and profile them."""
             _profile(config, batch, context)
 
-        # a window without objects maps to nothing, which Airflow calls skipped
-        @task(trigger_rule="none_failed")
+        # a window without objects maps to nothing, which Airflow calls skipped; a window outside the schedule
+        # skips the pinning too
+        @task(trigger_rule="none_failed_min_one_success")
         def join_labels(**context: Any) -> list[dict[str, Any]]:
             """Join the labels that have come, and find which windows are due for a new look."""
             from monitoring import pipeline
@@ -137,6 +142,7 @@ def build_monitoring_dag(config: ModelConfig) -> DAG:
 
         batches = pin_inputs()
         due = join_labels()
+        batches >> due
         profile.expand(batch=batches) >> due
         branch = decide()
         measure_and_judge(due) >> report(due) >> branch

@@ -47,13 +47,6 @@ def start_date(schedule: Schedule) -> datetime:
     return Window.containing(first, schedule.every).start + schedule.settle
 
 
-def end_date(schedule: Schedule) -> datetime | None:
-    """The beginning of the last data interval; None when monitoring goes on."""
-    if schedule.end is None:
-        return None
-    return Window.containing(datetime.combine(schedule.end, time(), UTC), schedule.every).start + schedule.settle
-
-
 def window_of(config: ModelConfig, context: dict[str, Any]) -> Window:
     """The window that a run looks after.
 

@@ -114,12 +114,17 @@ def _performance_fails(verdict: Verdict, history: History) -> bool:
 
 
 def _failing_since(verdict: Verdict, history: History) -> str:
+    """The first window of the present run of failures.
+
+    When the run is longer than the history at hand, the decision on its oldest window knows since when.
+    """
     since = ""
     for past in reversed((*history.verdicts, verdict)):
         if past.status is not Status.FAIL:
-            break
+            return since
         since = past.window.label
-    return since
+    earlier = {decision.window: decision.since for decision in history.decisions}
+    return earlier.get(since) or since
 
 
 def _vetoes(verdict: Verdict, history: History, policy: RetrainPolicy | None) -> tuple[list[Veto], list[str]]:

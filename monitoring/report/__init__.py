@@ -13,7 +13,7 @@ __all__ = ["ModelRows", "Row", "load_rows", "render_index", "write_index", "writ
 
 
 def write_report(monitor: Monitor, window: Window, revision: int) -> str:
-    """Write the report of one window and revision, and its row of the site.
+    """Write the report of one window and revision, its row of the site, and the site's index.
 
     Args:
         monitor: The model.
@@ -29,4 +29,5 @@ def write_report(monitor: Monitor, window: Window, revision: int) -> str:
     ensure_assets(monitor.store)
     monitor.store.put(key, render(facts, exploration))
     update_rows(monitor, row_of(facts, key))
+    write_index(monitor.store)
     return key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import takewhile
 
 from monitoring import history
 from monitoring.baseline import Baseline, load_baseline
@@ -11,7 +12,7 @@ from monitoring.config import ModelConfig
 from monitoring.decide import Decision
 from monitoring.engine.local import load_window
 from monitoring.judge import Verdict
-from monitoring.judge.verdict import Code, Finding
+from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.monitor import Monitor
 from monitoring.profile import ProfileSpec, WindowProfile
 from monitoring.window import Window
@@ -52,6 +53,13 @@ class Facts:
         """The features, and the score, that have drifted: the furthest first."""
         codes = (Code.FEATURE_DRIFT, Code.PREDICTION_DRIFT)
         return sorted((f for f in self.verdict.findings if f.code in codes), key=lambda f: -_value(f))
+
+    @property
+    def since(self) -> str:
+        """First window of the present run of failures, as far back as is known; empty when nothing fails."""
+        decided = self.decision.since if self.decision else ""
+        run = list(takewhile(lambda past: past.status is Status.FAIL, reversed(self.past)))
+        return min(filter(None, [decided, run[-1].window.label if run else ""]), default="")
 
     @property
     def features(self) -> list[str]:

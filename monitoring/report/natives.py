@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # What Evidently raises on data that it cannot take: see `Outcome.failed`
 _THEIR_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-_SCORE, _PREDICTION, _LABEL = "model score", "model prediction", "label"
+_SCORE, _PREDICTION, _LABEL = "(score)", "(prediction)", "(label)"
 # Larger numbers overflow in Evidently's histograms
 _HUGE = 1e150
 
@@ -152,7 +152,7 @@ def _run(title: str, preset: Callable[[Sample], Any], sample: Sample, facts: Fac
         snapshot = report.run(current, reference, timestamp=facts.verdict.window.start)
     except _THEIR_ERRORS as error:
         return Outcome(title, failed=f"{type(error).__name__}: {error}"[:300])
-    return Outcome(title, tuple(snapshot._widgets))  # noqa: SLF001  # its HTML is built from them
+    return Outcome(title, tuple(snapshot._widgets))  # its HTML is built from them
 
 
 def _dataset(frame: pd.DataFrame, sample: Sample) -> Any:

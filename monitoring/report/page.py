@@ -91,7 +91,7 @@ def render(facts: Facts, exploration: Exploration | None) -> bytes:
     """
     snapshot = run_metrics(all_parts(facts), facts.verdict.window.start)
     # Evidently shows two pages, metrics and tests, when the widgets come in this order
-    measured = [_group(snapshot._widgets), *snapshot._tests_widgets]  # noqa: SLF001
+    measured = [_group(snapshot._widgets), *snapshot._tests_widgets]
     body = [
         '<main class="mm">',
         first_page(facts, SITE),
@@ -199,8 +199,9 @@ def _page_data(widgets: list[Any]) -> dict[str, Any]:
         shown = [{**widget.dict(), "additionalGraphs": []} for widget in widgets]
         text = json.dumps({"report": {"name": "Report", "widgets": shown}, "graphs": graphs}, cls=NumpyEncoder)
     # NaN and infinity are no JSON
-    data = json.loads(text, parse_constant=lambda _: None)
-    return _renamed(data, _ids(data, {}))
+    data: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    names = _ids(data, {})
+    return {part: _renamed(content, names) for part, content in data.items()}
 
 
 def _ids(value: object, found: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from monitoring.judge.verdict import Finding, Status, Verdict
@@ -181,7 +182,7 @@ def _score(facts: Facts) -> Part:
     return {
         "title": title,
         "value": value,
-        "x": [(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)],
+        "x": [(low + high) / 2 for low, high in pairwise(edges)],
         "threshold": facts.config.columns.threshold,
         "baseline": _score_shares(reference),
         "trailing": _score_shares(facts.trailing.score),
@@ -236,10 +237,8 @@ def _quality(facts: Facts) -> Part:
         elif not isinstance(column, NumericProfile):
             unseen = f"{plural(column.unseen, 'row')} not in the baseline" if column.unseen else ""
             examples = f" ({', '.join(column.examples[:3])})" if column.examples else ""
-            filled = sum(count > 0 for count in column.counts)
-            rows.append(
-                [*start, NOTHING, NOTHING, plural(filled, "known value").replace(" ", "\u00a0"), unseen + examples]
-            )
+            known = plural(sum(count > 0 for count in column.counts), "known value").replace(" ", "\u00a0")
+            rows.append([*start, NOTHING, NOTHING, known, unseen + examples])
     header = ["Column", "Type", "Verdict", "Nulls", "Baseline nulls", "Mean", "Baseline mean", "Range", "Remarks"]
     return {
         "title": "Data quality, all records of the window",

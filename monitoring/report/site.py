@@ -9,7 +9,6 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from monitoring import documents
-from monitoring.config.model import Every
 from monitoring.errors import ConflictError
 from monitoring.monitor import Monitor
 from monitoring.report.facts import Facts
@@ -18,7 +17,7 @@ from monitoring.report.text import ACTION_SHORT, STATUS_MARKS, STATUS_WORDS, esc
 from monitoring.report.words import badge
 from monitoring.store import Store
 from monitoring.store.layout import SITE_INDEX
-from monitoring.window import Window
+from monitoring.window import Every, Window
 
 KIND, SCHEMA_VERSION = "site-rows", 1
 ROWS = "site/rows/"
@@ -106,7 +105,7 @@ def row_of(facts: Facts, report: str) -> Row:
         status=str(verdict.status),
         headline=verdict.headline,
         action=str(decision.action) if decision else "",
-        since=decision.since if decision else "",
+        since=facts.since,
         final=verdict.final,
         coverage=coverage.value if coverage else None,
         rows=facts.window.rows,
@@ -140,7 +139,11 @@ def load_rows(store: Store) -> dict[str, ModelRows]:
 
 def write_index(store: Store) -> None:
     """Write `site/index.html` from the rows."""
-    store.put(SITE_INDEX, render_index(load_rows(store)))
+    written = None
+    rows = load_rows(store)
+    while rows != written:  # of many writers at once, the last one must have seen every row
+        store.put(SITE_INDEX, render_index(rows))
+        written, rows = rows, load_rows(store)
 
 
 def render_index(rows_by_model: Mapping[str, ModelRows]) -> bytes:

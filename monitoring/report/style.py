@@ -40,7 +40,8 @@ body{margin:0;background:var(--page)}
 details{margin-top:10px}summary{cursor:pointer;font-weight:600;padding:4px 0}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.875rem}
-th{text-align:left;font-weight:600;color:var(--soft);border-bottom:2px solid var(--line);padding:5px 8px;white-space:nowrap}
+th{text-align:left;font-weight:600;color:var(--soft);border-bottom:2px solid var(--line);padding:5px 8px;
+white-space:nowrap}
 td{border-bottom:1px solid var(--line);padding:6px 8px;vertical-align:top}
 td.n{white-space:nowrap;text-align:right;font-variant-numeric:tabular-nums}
 td.d{white-space:nowrap;font-variant-numeric:tabular-nums}td.h{min-width:16em;overflow-wrap:anywhere}

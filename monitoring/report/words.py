@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from monitoring.config.model import Every
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.report.facts import Facts
 from monitoring.report.text import (
@@ -20,6 +19,7 @@ from monitoring.report.text import (
     percent,
     plural,
 )
+from monitoring.window import Every
 
 _NAMES: dict[Every, str] = {"hour": "Hour", "day": "Day", "week": "Week from"}
 
@@ -85,7 +85,7 @@ def _sentence(finding: Finding) -> str:
 
 
 def _since(facts: Facts) -> str:
-    since = facts.decision.since if facts.decision else ""
+    since = facts.since
     if not since:
         return _paragraph("No run of failures is under way.") + _row(facts)
     at = next((i for i, past in enumerate(facts.past) if past.window.label == since), None)
@@ -105,7 +105,8 @@ def _row(facts: Facts) -> str:
         else:
             url = quote(f"../../{past.window.label}/r{past.revision}/report.html")
             squares.append(f'<a {place} href="{esc(url)}">{mark}</a>')
-    legend = f"The last {plural(len(facts.past), facts.config.every)}, as they were known then: ✕ fail, ! warning, ? unknown."
+    count = plural(len(facts.past), facts.config.every)
+    legend = f"The last {count}, as they were known then: ✕ fail, ! warning, ? unknown."
     return f'<div class="row">{"".join(squares)}</div>{_paragraph(legend, "soft small")}'
 
 
@@ -133,12 +134,10 @@ def _labels(facts: Facts) -> str:
         text = "There are no records that could have a label."
     else:
         text = f"{percent(share)} of the records have a label ({joined:,} of {facts.window.rows:,})."
-    finality = (
-        "Final: the labels' horizon has passed, and these numbers will not change."
-        if verdict.final
-        else f"Provisional: labels collected before {moment(verdict.as_of)} count; later ones make a new revision."
-    )
-    return f"{_paragraph(text)}<p><strong>{esc(finality.split(':')[0])}</strong>:{esc(finality.split(':', 1)[1])}</p>"
+    word, why = "Provisional", f"labels collected before {moment(verdict.as_of)} count; later ones make a new revision."
+    if verdict.final:
+        word, why = "Final", "the labels' horizon has passed, and these numbers will not change."
+    return f"{_paragraph(text)}<p><strong>{word}</strong>: {esc(why)}</p>"
 
 
 def _moved(facts: Facts) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,10 @@ labels: {{uri: labels/toy, horizon: 2d}}
 columns: {{features: {{amount: numeric, age: numeric, country: categorical}}}}
 baseline: {{uri: training/toy.parquet}}
 report: {{native: never}}
-checks: {{worse_than_average: {{min_rows: 50}}, ranking: {{min_rows: 50}}, calibration: {{min_rows: 50, tolerance: 0.2}}}}
+checks:
+  worse_than_average: {{min_rows: 50}}
+  ranking: {{min_rows: 50}}
+  calibration: {{min_rows: 50, tolerance: 0.2}}
 policy: {{retrain: {{confirm: [1, 1], min_labels: 1, trigger: "{trigger}"}}}}
 """
 (_MODELS / "toy.yaml").write_text(_TOY.format(name="toy", trigger="asset"))
@@ -63,7 +65,7 @@ def dag_bag(airflow_db: None) -> DagBag:
 
 
 @pytest.fixture
-def store_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def store_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh store that the DAGs use."""
     monkeypatch.setenv("MODEL_MONITOR_STORE", str(tmp_path / "store"))
-    yield tmp_path / "store"
+    return tmp_path / "store"

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from monitoring import history, pipeline
-from monitoring.airflow.schedule import end_date, run_date, start_date, timetable, window_of
+from monitoring.airflow.schedule import run_date, start_date, timetable, window_of
 from monitoring.config import load_model
-from monitoring.config.model import Schedule
 from monitoring.monitor import Monitor
 from monitoring.store.local import LocalStore
 from tests.conftest import World
@@ -48,7 +48,7 @@ def test_every_model_has_a_dag_and_a_broken_file_is_one_readable_error(dag_bag: 
 def test_the_tasks_stand_in_the_order_of_the_pipeline(dag_bag: DagBag) -> None:
     tasks = dag_bag.dags["monitor_toy"].task_dict
     order = ["pin_inputs", "profile", "join_labels", "measure_and_judge", "report", "decide"]
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         assert after in tasks[before].downstream_task_ids
     assert tasks["decide"].downstream_task_ids == {"notify", "request_retraining", "all_clear"}
 
@@ -92,9 +92,11 @@ def _core(table: Any) -> Any:
     return decode_timetable(encode_timetable(table))
 
 
-def test_the_last_scheduled_window_is_the_configured_one() -> None:
-    schedule = Schedule(every="day", settle=timedelta(hours=6), end=datetime(2024, 1, 20).date())
-    assert end_date(schedule) == datetime.fromisoformat("2024-01-20T06:00:00+00:00")
+def test_a_window_outside_the_schedule_is_skipped_whole(dag_bag: DagBag, world: World) -> None:
+    states = run(dag_bag, world, -1)
+    assert set(states.values()) == {"skipped", "success"}
+    assert [task for task, state in states.items() if state == "success"] == ["run"]
+    assert not world.monitor.store.folders("toy/windows/")
 
 
 def test_runs_give_what_the_pipeline_gives_by_hand(dag_bag: DagBag, world: World, tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_retraining_is_asked_for_once_with_the_reasons(dag_bag: DagBag, world: W
     world.train()
     # scores turned round: what was likely is unlikely now
     world.play(0)
-    world.replace_captures(0, lambda item: _turned(item))
+    world.replace_captures(0, _turned)
     first = run(dag_bag, world, 0)
     assert first["request_retraining"] == first["notify"] == "success"
     assert first["all_clear"] == "skipped"

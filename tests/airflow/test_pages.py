@@ -92,9 +92,11 @@ def served(app: Any) -> Iterator[str]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def pages_of(app: Any) -> Any:
@@ -206,10 +208,10 @@ def test_in_a_frame_scripts_run_without_an_origin_and_links_keep_the_login(airfl
         context = browser.new_context()
         context.add_cookies([{"name": "_token", "value": viewer.cookies["_token"], "url": base, "sameSite": "Lax"}])
         page = context.new_page()
-        page.goto(f"{base}/model-monitor/dag/monitor_toy")  # any page of ours, to stand for Airflow's
-        page.evaluate("path => { document.body.innerHTML = `<iframe src='../${path}'></iframe>` }", REPORT)
+        page.goto(f"{base}/api/v2/version")  # a page of this origin, to stand for Airflow's
+        page.evaluate("at => { document.body.innerHTML = `<iframe src='/model-monitor/${at}'></iframe>` }", REPORT)
         frame = page.frame_locator("iframe")
-        frame.get_by_text("ran at null").wait_for()
-        frame.get_by_text("Index").click()
-        frame.get_by_text("toy is well.").first.wait_for()
+        frame.get_by_text("ran at null").wait_for(timeout=10_000)
+        frame.get_by_text("Index").click(timeout=10_000)
+        frame.get_by_text("toy is well.").first.wait_for(timeout=10_000)
         browser.close()

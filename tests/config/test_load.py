@@ -90,8 +90,7 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
         (
             "    cooldown: 7d",
             "    cooldown: 7 days",
-            ":14: 'policy.retrain.cooldown' is '7 days':"
-            " write a duration as a number and a unit: 30m, 6h, 3d or 2w",
+            ":14: 'policy.retrain.cooldown' is '7 days': write a duration as a number and a unit: 30m, 6h, 3d or 2w",
         ),
         (
             "    cooldown: 7d",
@@ -111,8 +110,10 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
         (
             "    - kind: slack",
             "    - kind: pigeon",
-            ":16: 'policy.notify.0' is {'kind': 'pigeon', 'connection': 'slack_default'}: Input tag 'pigeon' found"
-            " using 'kind' does not match any of the expected tags: 'smtp', 'webhook', 'slack'",
+            (
+                ":16: 'policy.notify.0' is {'kind': 'pigeon', 'connection': 'slack_default'}: Input tag 'pigeon' found"
+                " using 'kind' does not match any of the expected tags: 'smtp', 'webhook', 'slack'"
+            ),
         ),
         (
             "      connection: slack_default",
@@ -179,7 +180,7 @@ def test_broken_models_collects_one_error_per_file(write: Write) -> None:
         "b.yaml:4",
         "c.yaml:1",
     ]
-    with pytest.raises(ConfigError, match="a.yaml:3"):
+    with pytest.raises(ConfigError, match=r"a\.yaml:3"):
         load_models(folder)
     for name in "abc":
         model_path(folder, name).unlink()

@@ -104,7 +104,7 @@ class Bench:
         )
         return replace(base, **changes)
 
-    def judge(self, rows: Rows, reference: Reference | None | bool = True, **changes: Any) -> Verdict:
+    def judge(self, rows: Rows, reference: Reference | bool | None = True, **changes: Any) -> Verdict:
         """The verdict on a window."""
         look = Look(DAY, 1, DAY.end + timedelta(hours=6), True, (DAY.label,), {}, {"baseline": "v1"})
         chosen = self.reference if reference is True else reference or None

@@ -120,10 +120,21 @@ def test_an_ordinary_window_is_ok_and_says_so(make_bench: Make, rows: Any) -> No
     assert verdict.status is Status.OK
     assert {finding.code for finding in verdict.findings} == {Code.WITHIN_LIMITS}
     assert verdict.headline == "Performance and data are within their limits."
-    assert {finding.check for finding in verdict.findings} == set(
-        "schema quarantine volume gaps errors nulls unseen feature_drift prediction_drift label_coverage"
-        " worse_than_average ranking calibration".split()
-    )
+    assert {finding.check for finding in verdict.findings} == {
+        "schema",
+        "quarantine",
+        "volume",
+        "gaps",
+        "errors",
+        "nulls",
+        "unseen",
+        "feature_drift",
+        "prediction_drift",
+        "label_coverage",
+        "worse_than_average",
+        "ranking",
+        "calibration",
+    }
 
 
 def test_no_data_is_unknown(make_bench: Make, rows: Any) -> None:

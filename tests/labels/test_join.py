@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ def _column(ids: list[str]) -> pa.ChunkedArray:
 
 def _cut(pairs: Pairs, places: list[int]) -> list[pa.Table]:
     edges = [0, *sorted(min(place, len(pairs)) for place in places), len(pairs)]
-    return [_table(pairs[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [_table(pairs[a:b]) for a, b in pairwise(edges)]
 
 
 @given(_ids, _pairs)
@@ -71,7 +72,7 @@ def test_label_state_marks_the_epochs_that_changed_what_join_gives(
 ) -> None:
     epochs = _cut(pairs, places)
     states = [join(_column(ids), epochs[:n]).labels.to_pylist() for n in range(len(epochs) + 1)]
-    changed = [after != before for before, after in zip(states, states[1:], strict=False)]
+    changed = [after != before for before, after in pairwise(states)]
     assert label_state(_column(ids), epochs) == changed
 
 

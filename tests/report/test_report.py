@@ -1,0 +1,249 @@
+"""Reports: their words, their numbers, their bytes, and what bad data do to them."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitoring import history, pipeline
+from monitoring.report import load_rows, write_report
+from monitoring.report.facts import gather
+from monitoring.report.metrics import run_metrics
+from monitoring.report.page import asset_names, ensure_assets, render, script_json
+from monitoring.report.parts import all_parts
+from monitoring.store.s3 import S3Store
+
+MakeWorld = Callable[..., Any]
+_STATUS = {"ok": "SUCCESS", "info": "SUCCESS", "warn": "WARNING", "fail": "FAIL", "unknown": "ERROR"}
+_DATA = re.compile(r'<script type="application/json" id="(\w+)-data">(.*?)</script>', re.DOTALL)
+
+
+def page_of(world: Any, number: int, revision: int = 1) -> str:
+    key = write_report(world.monitor, world.window(number), revision)
+    assert key == world.monitor.layout.report(world.window(number), revision)
+    return str(world.monitor.store.get(key).decode())
+
+
+def with_settings(world: Any, make_world: MakeWorld, **changes: Any) -> Any:
+    return make_world(world.monitor.store, **changes)
+
+
+def words_of(page: str) -> str:
+    text = re.sub(r"<(script|style)[^>]*>.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(text))
+
+
+# --- words
+
+
+def test_a_failing_window_says_what_is_wrong_since_when_and_what_was_decided(failing: Any) -> None:
+    words = words_of(page_of(failing, 2))
+    verdict = history.load_verdict(failing.monitor, failing.window(2), 1)
+    decision = history.load_decision(failing.monitor, failing.window(2), 1)
+    assert decision is not None
+    assert verdict.headline.split(" And ")[0] in words
+    for finding in verdict.of_status("fail", "warn", "unknown"):
+        assert finding.message in words
+    assert "Failing since 2024-01-11 (3 days)." in words
+    assert "Retraining is not configured for this model." in words
+    assert "Provisional : labels collected before 2024-01-14 06:00 UTC count" in words
+    assert "does not make it the cause" in words or "Nothing: the 3 features" in words
+    records = verdict.accounting["records"]
+    assert f"Records: {records['read']} read = {records['profiled']} profiled + 0 duplicate + 0 quarantined." in words
+
+
+def test_a_healthy_window_says_so(judged: Any) -> None:
+    words = words_of(page_of(judged, 0, 3))
+    assert "Nothing." in words
+    assert "No run of failures is under way." in words
+    assert "Final : the labels' horizon has passed" in words
+
+
+def test_a_window_without_records_is_reported_in_words(judged: Any) -> None:
+    judge_empty = judged.window(6)
+    pipeline.run_window(judged.monitor, judge_empty)
+    words = words_of(page_of(judged, 6))
+    assert "There are no records for 2024-01-17." in words
+    assert "UNKNOWN" in words
+    assert "Distributions were not compared." in words
+
+
+def test_a_window_without_a_baseline_is_reported_in_words(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.play(0)
+    pipeline.run_window(world.monitor, world.window(0))
+    assert "There is no baseline." in words_of(page_of(world, 0))
+
+
+def test_a_model_without_labels_is_reported(make_world: MakeWorld) -> None:
+    world = make_world(labels=None, report={"native": "never"})
+    world.train()
+    world.play(0)
+    pipeline.run_window(world.monitor, world.window(0))
+    assert "No labels are configured" in words_of(page_of(world, 0))
+
+
+# --- numbers
+
+
+def test_evidently_tests_agree_with_the_findings(failing: Any) -> None:
+    facts = gather(failing.monitor, failing.window(3), 1)
+    snapshot = run_metrics(all_parts(facts), facts.verdict.window.start)
+    shown = [(test.status.value, test.description.removeprefix(_EVIDENCE)) for test in snapshot.tests_results]
+    assert shown == [(_STATUS[finding.status], finding.message) for finding in facts.verdict.findings]
+    assert "FAIL" in dict(shown)
+
+
+_EVIDENCE = "Evidence, which changes no verdict: "
+
+
+def test_a_metric_has_the_same_id_every_day(failing: Any) -> None:
+    ids = []
+    for number in (2, 3):
+        facts = gather(failing.monitor, failing.window(number), 1)
+        ids.append(set(run_metrics(all_parts(facts), facts.verdict.window.start).metric_results))
+    assert ids[0] == ids[1]
+
+
+def test_history_shows_what_was_known_at_the_time(judged: Any) -> None:
+    facts = gather(judged.monitor, judged.window(1), 1)
+    assert [(past.window.label, past.revision) for past in facts.past] == [("2024-01-11", 2), ("2024-01-12", 1)]
+
+
+# --- bytes
+
+
+def test_the_same_inputs_give_the_same_bytes(failing: Any, tmp_path: Path) -> None:
+    once = page_of(failing, 3)
+    assert page_of(failing, 3) == once
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom monitoring.config import ModelConfig\n"
+        "from monitoring.monitor import Monitor\nfrom monitoring.report import write_report\n"
+        "from monitoring.store.local import LocalStore\n"
+        "monitor = Monitor(LocalStore(Path(sys.argv[1])), ModelConfig.model_validate_json(sys.argv[2]))\n"
+        "write_report(monitor, monitor.window('2024-01-14'), 1)\n"
+    )
+    copy = tmp_path / "copy"
+    shutil.copytree(failing.monitor.store.uri, copy)
+    shutil.rmtree(copy / "site")
+    key = failing.monitor.layout.report(failing.window(3), 1)
+    (copy / key).unlink()
+    config = failing.monitor.config.model_dump_json(by_alias=True)
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, str(copy), config], check=True, env=environment)
+    assert (copy / key).read_text() == once
+    for info in failing.monitor.store.objects("site/"):
+        assert (copy / info.key).read_bytes() == failing.monitor.store.get(info.key)
+
+
+def test_the_data_in_a_page_are_strict_json_without_random_ids(failing: Any) -> None:
+    page = page_of(failing, 3)
+    blocks = dict(_DATA.findall(page))
+    assert set(blocks) == {"measurements", "sample"}
+    for block in blocks.values():
+        json.loads(block, parse_constant=pytest.fail)
+        assert not set("<>&") & set(block)
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-", page)
+
+
+def test_markup_cannot_leave_a_script_element() -> None:
+    assert json.loads(script_json({"<b>": "</script>&"})) == {"<b>": "</script>&"}
+    assert not set("<>&") & set(script_json({"<b>": "</script>&"}))
+
+
+def test_a_report_is_small(failing: Any, make_world: MakeWorld) -> None:
+    natives = len(page_of(failing, 3))
+    plain = len(page_of(with_settings(failing, make_world, report={"native": "never"}), 3))
+    assert plain < 100_000
+    assert natives < 1_000_000
+
+
+def test_shared_files_are_written_once_and_carry_the_version(judged: Any) -> None:
+    store = judged.monitor.store
+    write_report(judged.monitor, judged.window(0), 1)
+    names = asset_names()
+    assert {info.key for info in store.objects("site/assets/")} == {
+        f"site/assets/{name}" for name in (names.library, names.font, names.licences, names.boot)
+    }
+    assert names.library.startswith("evidently-0.")
+    store.put(f"site/assets/{names.boot}", b"kept")
+    ensure_assets(store)
+    assert store.get(f"site/assets/{names.boot}") == b"kept"
+
+
+@pytest.mark.service
+def test_a_directory_and_s3_get_the_same_pages(judged: Any, make_world: MakeWorld, seaweed: Any) -> None:
+    other = make_world(S3Store(seaweed.client, seaweed.bucket, "report"), report={"native": "never"})
+    for info in judged.monitor.store.objects("toy/"):
+        other.monitor.store.put(info.key, judged.monitor.store.get(info.key))
+    assert page_of(other, 1, 2) == page_of(judged, 1, 2)
+    assert load_rows(other.monitor.store) == load_rows(judged.monitor.store)
+
+
+# --- Evidently's own presets
+
+
+HEADING = "For exploring, never the verdict."
+
+
+def test_presets_come_always_or_never(judged: Any, make_world: MakeWorld) -> None:
+    assert HEADING not in page_of(judged, 3)
+    assert HEADING in page_of(with_settings(judged, make_world, report={"native": "always"}), 3)
+
+
+def test_presets_come_with_findings_only(judged: Any, make_world: MakeWorld) -> None:
+    world = with_settings(judged, make_world, report={"native": "findings"})
+    for number in range(4):
+        bad = history.load_verdict(world.monitor, world.window(number), 1).of_status("warn", "fail")
+        assert (HEADING in page_of(world, number)) == bool(bad)
+
+
+def test_presets_come_when_a_window_fails(failing: Any) -> None:
+    assert HEADING in page_of(failing, 3)
+
+
+def test_the_sample_is_bounded(failing: Any, make_world: MakeWorld) -> None:
+    world = with_settings(failing, make_world, report={"native": "always", "sample_rows": 150})
+    assert "150 rows of this window" in words_of(page_of(world, 3))
+
+
+def test_a_preset_that_fails_is_named_and_the_report_is_written(make_world: MakeWorld) -> None:
+    world = make_world(report={"native": "always"})
+    world.train()
+    world.play(0)
+    for info in world.monitor.store.objects("labels/"):
+        world.monitor.store.delete(info.key)
+    world.replace_captures(0, lambda item: replace(item, features=[None, *item.features[1:]]))
+    pipeline.run_window(world.monitor, world.window(0))
+    words = words_of(page_of(world, 0))
+    assert "Classification quality could not be computed on this sample: ValueError: the sample of the window" in words
+    assert "Column amount has no usable value in the window: left out." in words
+    assert "Column amount is null in all 300 rows." in words
+
+
+@pytest.mark.parametrize("value", ["1e307", "-1e307", "inf", "nan", "abc"])
+def test_dirty_values_do_not_stop_a_report(make_world: MakeWorld, value: str) -> None:
+    world = make_world(report={"native": "always"})
+    world.train()
+    world.play(0)
+    world.replace_captures(0, lambda item: replace(item, features=[value, *item.features[1:]]))
+    pipeline.run_window(world.monitor, world.window(0))
+    assert "Evidently" in page_of(world, 0)
+
+
+def test_rendering_leaves_its_inputs_alone(failing: Any) -> None:
+    facts = gather(failing.monitor, failing.window(1), 1)
+    before = facts.verdict.to_json()
+    assert render(facts, None) == render(facts, None)
+    assert facts.verdict.to_json() == before

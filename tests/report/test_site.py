@@ -1,0 +1,124 @@
+"""The site's rows and its index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from monitoring import pipeline
+from monitoring.errors import ConflictError
+from monitoring.report import ModelRows, Row, load_rows, render_index, write_index, write_report
+from monitoring.report.site import update_rows
+from monitoring.store import Store
+
+
+def report_all(world: Any, *numbers: int) -> None:
+    for number in numbers:
+        for verdict in pipeline.run_window(world.monitor, world.window(number)):
+            write_report(world.monitor, verdict.window, verdict.revision)
+
+
+def row(window: str, revision: int = 1, status: str = "ok", **more: Any) -> Row:
+    values = {"headline": "Fine.", "action": "none", "since": "", "final": False, "coverage": 0.9, "rows": 7} | more
+    return Row(window, revision, status, report=f"m/windows/{window}/r{revision}/report.html", **values)
+
+
+def test_there_is_one_row_per_revision(judged: Any) -> None:
+    report_all(judged, *range(4))
+    rows = load_rows(judged.monitor.store)["toy"].rows
+    assert [(item.window[-2:], item.revision) for item in rows] == [
+        ("11", 1),
+        ("11", 2),
+        ("11", 3),
+        ("12", 1),
+        ("12", 2),
+        ("12", 3),
+        ("13", 1),
+        ("13", 2),
+        ("14", 1),
+    ]
+    assert rows[2].final
+    assert all(judged.monitor.store.exists(item.report) for item in rows)
+
+
+def test_a_window_that_is_deleted_and_run_again_has_the_same_rows(judged: Any) -> None:
+    report_all(judged, *range(4))
+    store = judged.monitor.store
+    before = {info.key: store.get(info.key) for info in store.objects("site/")}
+    for info in store.objects(judged.monitor.layout.window(judged.window(1))):
+        store.delete(info.key)
+    report_all(judged, 1)
+    assert {info.key: store.get(info.key) for info in store.objects("site/")} == before
+
+
+def test_rows_of_deleted_reports_go(judged: Any) -> None:
+    report_all(judged, *range(4))
+    store, window = judged.monitor.store, judged.window(0)
+    store.delete(judged.monitor.layout.report(window, 3))
+    write_report(judged.monitor, window, 1)
+    assert [item.revision for item in load_rows(store)["toy"].rows if item.window == "2024-01-11"] == [1, 2]
+
+
+def test_a_conflict_is_tried_again(judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store: Store = judged.monitor.store
+    original, other = store.replace, row("2024-02-01")
+
+    def replace(key: str, data: bytes, expected: bytes | None) -> None:
+        monkeypatch.setattr(store, "replace", original)
+        update_rows(judged.monitor, other)  # somebody else comes first
+        with pytest.raises(ConflictError) as conflict:
+            original(key, data, expected)
+        raise conflict.value
+
+    monkeypatch.setattr(store, "replace", replace)
+    update_rows(judged.monitor, row("2024-02-02"))
+    assert [item.window for item in load_rows(store)["toy"].rows] == ["2024-02-01", "2024-02-02"]
+
+
+def test_the_index_links_every_revision_newest_first() -> None:
+    rows = (row("2024-01-11"), row("2024-01-11", 2, "fail"), row("2024-01-12", status="unknown"))
+    page = render_index({"m": ModelRows("m", "A model.", "day", rows)}).decode()
+    assert "<title>Model monitoring</title>" in page
+    table = page[page.index("<tbody>") :]
+    assert table.index("2024-01-12") < table.index("2024-01-11")
+    for item in rows:
+        assert f'href="../{item.report}"' in table
+    assert 'title="2024-01-11: FAIL"' in page
+    assert "FAIL</span>" in page
+    assert "<script" not in page
+
+
+def test_the_index_escapes_everything() -> None:
+    bad = '"><script>alert(1)</script>'
+    rows = (row("2024-01-11", headline=bad, action=bad, since=bad),)
+    page = render_index({"m": ModelRows("m", bad, "day", rows)}).decode()
+    assert "<script" not in page
+    assert '"><' + "script" not in page
+
+
+def test_windows_between_are_shown_as_gaps() -> None:
+    rows = (row("2024-01-11"), row("2024-01-14"))
+    page = render_index({"m": ModelRows("m", "", "day", rows)}).decode()
+    assert page.count('class="sq gap"') == 2
+
+
+@pytest.mark.parametrize(
+    ("every", "names", "blocks"),
+    [
+        ("hour", ["2024-01-11T22", "2024-01-11T23", "2024-01-12T00"], ["2024-01-11", "2024-01-12"]),
+        ("week", ["2023-12-25", "2024-01-01"], ["2023", "2024"]),
+    ],
+)
+def test_hours_and_weeks_have_calendars(every: Any, names: list[str], blocks: list[str]) -> None:
+    page = render_index({"m": ModelRows("m", "", every, tuple(row(name) for name in names))}).decode()
+    for block in blocks:
+        assert f'<div class="block"><p>{block}</p>' in page
+    assert page.count('<a class="sq ok"') == len(names)
+
+
+def test_an_empty_site_says_so(judged: Any) -> None:
+    assert b"No reports have been written yet." in render_index({})
+    assert b"No windows yet." in render_index({"m": ModelRows("m", "", "day", ())})
+    write_index(judged.monitor.store)
+    assert judged.monitor.store.exists("site/index.html")

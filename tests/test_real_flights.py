@@ -1,0 +1,228 @@
+"""The proof on real data: two months of flights, every number against pandas and scikit-learn."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd  # noqa: TID253
+import pytest
+from sklearn import metrics  # noqa: TID253
+
+from demo import world
+from demo.flights import rows_for
+from demo.train import score
+from monitoring import history, pipeline
+from monitoring.baseline import create_baseline
+from monitoring.config import load_model
+from monitoring.decide import Action, Decision, State
+from monitoring.judge import Code, Status, Verdict
+from monitoring.monitor import Monitor
+from monitoring.store.local import LocalStore
+
+DAYS = 61
+MODELS = Path(__file__).parents[1] / "models"
+
+
+@dataclass
+class Replay:
+    """What the runs of two months left behind."""
+
+    monitor: Monitor
+    first: list[Verdict]
+    final: list[Verdict]
+    decisions: list[Decision]
+
+
+def _replay(model: str, folder: Path) -> Replay:
+    store, config = LocalStore(folder), load_model(MODELS / f"{model}.yaml")
+    monitor = Monitor(store, config)
+    world.prepare(store, model)
+    create_baseline(monitor)
+    windows = [monitor.window("2013-03-01").shift(i) for i in range(DAYS)]
+    verdicts = []
+    for window in windows:
+        world.play_day(store, config, window)
+        verdicts += pipeline.run_window(monitor, window)
+    decisions = [history.load_decision(monitor, window, 1) for window in windows]
+    return Replay(
+        monitor,
+        first=[v for v in verdicts if v.revision == 1],
+        final=[v for v in verdicts if v.final],
+        decisions=[decision for decision in decisions if decision],
+    )
+
+
+@pytest.fixture(scope="session")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Replay:
+    """The model that is asked at the scheduled departure, from March to April 2013."""
+    return _replay("flight-delay", tmp_path_factory.mktemp("flights"))
+
+
+@pytest.fixture(scope="session")
+def at_gate(tmp_path_factory: pytest.TempPathFactory) -> Replay:
+    """Its healthy twin, which knows the departure delay."""
+    return _replay("flight-delay-at-gate", tmp_path_factory.mktemp("at_gate"))
+
+
+@pytest.fixture(params=["flights", "at_gate"])
+def replay(request: pytest.FixtureRequest) -> Replay:
+    """Each of them."""
+    found: Replay = request.getfixturevalue(request.param)
+    return found
+
+
+def _raw(replay: Replay) -> pd.DataFrame:
+    """The raw rows, with the scores of the model that served."""
+    monitor = replay.monitor
+    bundle = joblib.load(io.BytesIO(monitor.store.get(world.model_key(monitor.config.name, world.FIRST_VERSION))))
+    rows = rows_for(monitor.config.name)
+    rows = rows[rows["event_time"] >= world.FIRST_DAY]
+    return rows.assign(score=score(bundle, rows))
+
+
+def _known(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Undefined numbers as a number that no other one is near."""
+    return {name: -1e9 if value is None else value for name, value in numbers.items()}
+
+
+def _expected(rows: pd.DataFrame) -> dict[str, Any]:
+    known = rows[rows["label"].notna()]
+    truth, scores = (known["label"] == "1").to_numpy(), known["score"].to_numpy()
+    predicted = scores >= 0.5
+    return {
+        "rows": len(rows),
+        "label_coverage": len(known) / len(rows),
+        "base_rate": truth.mean(),
+        "mean_score": scores.mean(),
+        "calibration": scores.mean() - truth.mean(),
+        "roc_auc": metrics.roc_auc_score(truth, scores),
+        "brier": metrics.brier_score_loss(truth, scores),
+        "brier_skill": 1 - metrics.brier_score_loss(truth, scores) / truth.var(),
+        "log_loss": metrics.log_loss(truth, scores),
+        "accuracy": metrics.accuracy_score(truth, predicted),
+        "precision": metrics.precision_score(truth, predicted) if predicted.any() else None,
+        "recall": metrics.recall_score(truth, predicted) if truth.any() else None,
+        "f1": metrics.f1_score(truth, predicted) if (truth | predicted).any() else None,
+    }
+
+
+def test_every_final_window_has_the_numbers_of_a_plain_computation(replay: Replay) -> None:
+    rows = _raw(replay)
+    days = rows["event_time"].dt.floor("D")
+    assert len(replay.final) == DAYS - 3
+    for verdict in replay.final:
+        expected = _expected(rows[days == verdict.window.start])
+        found = {name: number.value for name, number in verdict.numbers.items()}
+        assert _known(found) == pytest.approx(_known(expected), abs=1e-12, rel=1e-12), verdict.window.label
+
+
+def test_the_trailing_week_too(replay: Replay) -> None:
+    rows = _raw(replay)
+    days = rows["event_time"].dt.floor("D")
+    for verdict in replay.final[::7]:
+        assert len(verdict.trailing_windows) == min(7, (verdict.window.start - world.FIRST_DAY).days + 1)
+        # labels of the trailing days that had come by then: all of them, since the horizon of the last has passed
+        expected = _expected(rows[days.isin(pd.to_datetime(list(verdict.trailing_windows), utc=True))])
+        found = {name: number.value for name, number in verdict.trailing.items()}
+        assert found == pytest.approx({name: expected[name] for name in found}, abs=1e-12, rel=1e-12)
+
+
+def test_every_look_knows_the_labels_of_its_time_and_no_later_ones(flights: Replay) -> None:
+    rows = _raw(flights)
+    for verdict in flights.first[::5]:
+        mine = rows[rows["event_time"].dt.floor("D") == verdict.window.start]
+        known = int((mine["label_time"] < verdict.as_of).sum())
+        assert verdict.numbers["base_rate"].rows == known < len(mine)
+
+
+def test_drift_of_a_window_equals_scipy_on_the_raw_rows(flights: Replay) -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    raw = rows_for("flight-delay")
+    baseline = pd.read_parquet(io.BytesIO(flights.monitor.store.get(world.baseline_key("flight-delay"))))
+    verdict = next(v for v in flights.final if v.window.label == "2013-03-20")
+    trailing = raw[raw["event_time"].dt.floor("D").isin(pd.to_datetime(list(verdict.trailing_windows), utc=True))]
+    distances = {
+        f.subject: f.measurement.value for f in verdict.findings if f.check == "feature_drift" and f.measurement
+    }
+    assert len(distances) == 14
+    for name, distance in distances.items():
+        if baseline[name].dtype == object:
+            names = sorted(set(baseline[name].dropna()))
+            cells = [
+                [(part[name] == item).sum() for item in names] + [(~part[name].isin(names)).sum()]
+                for part in (baseline, trailing)
+            ]
+        else:
+            known = baseline[name].dropna()
+            edges = np.unique(np.quantile(known, np.arange(1, 20) / 20, method="inverted_cdf"))
+            cells = [
+                [
+                    *np.bincount(np.searchsorted(edges, part[name].dropna()), minlength=len(edges) + 1),
+                    part[name].isna().sum(),
+                ]
+                for part in (baseline, trailing)
+            ]
+        assert distance == pytest.approx(jensenshannon(cells[0], cells[1], base=2), abs=1e-9), name
+
+
+def test_accounting_adds_up(replay: Replay) -> None:
+    rows = rows_for(replay.monitor.config.name)["event_time"].dt.floor("D").value_counts()
+    for verdict in (*replay.first, *replay.final):
+        records, labels = verdict.accounting["records"], verdict.accounting["labels"]
+        assert records["read"] == records["profiled"] == rows[verdict.window.start]
+        assert (records["duplicate"], records["quarantined"]) == (0, {})
+        assert labels["read"] == labels["joined"] + labels["elsewhere"]
+
+
+def test_the_decline_in_april_is_found(flights: Replay) -> None:
+    failed = [verdict for verdict in flights.first if verdict.status is Status.FAIL]
+    assert failed[0].window.label == "2013-04-22"
+    assert {f.code for v in failed for f in v.of_status(Status.FAIL)} == {Code.WORSE_THAN_AVERAGE}
+    quiet = [verdict for verdict in flights.first if verdict.window.label < "2013-04-22"]
+    assert Status.UNKNOWN not in {verdict.status for verdict in quiet}
+
+
+def test_and_retraining_is_asked_for_once_it_is_confirmed(flights: Replay) -> None:
+    by_action = {action: [d.window for d in flights.decisions if d.action is action] for action in Action}
+    assert len(by_action[Action.RETRAIN]) == 1
+    [asked] = by_action[Action.RETRAIN]
+    assert "2013-04-22" < asked <= "2013-04-26"
+    assert min(by_action[Action.VETOED]) == "2013-04-22"
+    changes = [d for d in flights.decisions if d.notify and d.state is State.FAILING and d.action is not Action.RETRAIN]
+    assert changes[0].window == "2013-04-22"
+
+
+def test_the_inputs_drift_all_the_time_and_wake_nobody(flights: Replay) -> None:
+    drifted = [v for v in flights.first if any(f.code is Code.FEATURE_DRIFT for f in v.findings)]
+    assert len(drifted) > 30
+    assert {f.status for v in drifted for f in v.findings if f.code is Code.FEATURE_DRIFT} == {Status.INFO}
+
+
+def test_the_healthy_twin_never_fails(at_gate: Replay) -> None:
+    assert {v.status for v in (*at_gate.first, *at_gate.final)} <= {Status.OK, Status.WARN}
+    assert {d.state for d in at_gate.decisions} == {State.HEALTHY}
+    assert not any(d.notify for d in at_gate.decisions)
+    assert {d.action for d in at_gate.decisions} == {Action.NONE}
+
+
+def _types(value: Any) -> set[type]:
+    if isinstance(value, dict):
+        return set().union(*(_types(item) for item in value.values()))
+    return set().union(*(_types(item) for item in value)) if isinstance(value, list) else {type(value)}
+
+
+def test_verdicts_are_plain_json(flights: Replay) -> None:
+    from monitoring import documents
+
+    verdict = flights.final[-1]
+    body = documents.decode(
+        flights.monitor.store.get(flights.monitor.layout.verdict(verdict.window, verdict.revision)), "verdict", 1, "k"
+    )
+    assert _types(body) <= {str, int, float, bool, type(None)}
+    assert Verdict.from_json(body) == verdict
