@@ -57,7 +57,8 @@ def _run(where: Place, port: int) -> int:
             start_new_session=True,
             preexec_fn=_default_interrupt,  # noqa: PLW1509  # we have no threads yet
         )
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
         try:
             print("Starting Airflow (half a minute or so) ...", flush=True)
             if not _wait(process, port):

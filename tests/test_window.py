@@ -13,9 +13,7 @@ from monitoring.window import LENGTHS, Every, Window, iso
 
 _every = st.sampled_from(sorted(LENGTHS))
 _zones = st.integers(-14, 14).map(lambda hours: timezone(timedelta(hours=hours)))
-_moments = st.builds(
-    lambda seconds, zone: datetime.fromtimestamp(seconds, zone), st.integers(-(10**9), 4 * 10**9), _zones
-)
+_moments = st.builds(datetime.fromtimestamp, st.integers(-(10**9), 4 * 10**9), _zones)
 
 
 @given(_moments, _every)

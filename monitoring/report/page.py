@@ -196,10 +196,12 @@ def _page_data(widgets: list[Any]) -> dict[str, Any]:
         for widget in widgets:
             for graph in widget.get_additional_graphs():
                 graphs[str(graph.id)] = graph.params if isinstance(graph, AdditionalGraphInfo) else graph.dict()
-        shown = [{**widget.dict(), "additionalGraphs": []} for widget in widgets]
+        shown = [widget.dict() for widget in widgets]
         text = json.dumps({"report": {"name": "Report", "widgets": shown}, "graphs": graphs}, cls=NumpyEncoder)
-    # NaN and infinity are no JSON
-    data: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    # NaN and infinity are no JSON, and nobody sees a picture's sixth digit
+    data: dict[str, Any] = json.loads(
+        text, parse_constant=lambda _: None, parse_float=lambda text: float(f"{float(text):.5g}")
+    )
     names = _ids(data, {})
     return {part: _renamed(content, names) for part, content in data.items()}
 
@@ -220,7 +222,9 @@ def _ids(value: object, found: dict[str, str]) -> dict[str, str]:
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {names.get(key, key): _renamed(item, names) for key, item in value.items()}
+        # the page finds these graphs by their id among all graphs
+        kept = {key: [] if key == "additionalGraphs" else item for key, item in value.items()}
+        return {names.get(key, key): _renamed(item, names) for key, item in kept.items()}
     if isinstance(value, list):
         return [_renamed(item, names) for item in value]
     return names.get(value, value) if isinstance(value, str) else value

@@ -71,7 +71,12 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("capture:", "kapture:", ":1: 'capture' is required and missing; hint: 1 more problem(s) in this file"),
+        ("baseline:\n  uri: training/toy.parquet\n", "", ":1: 'baseline' is required and missing"),
+        (
+            "  uri: captures",
+            "  url: captures",
+            ":5: unknown key 'capture.url'; allowed: format, uri, batch_bytes; hint: 1 more problem(s) in this file",
+        ),
         (
             "  every: day",
             "  evry: day",
@@ -176,11 +181,11 @@ def test_broken_models_collects_one_error_per_file(write: Write) -> None:
     write(name="c")
     folder = good.parent
     assert [error.where.removeprefix(f"{folder}/") for error in broken_models(folder)] == [
-        "a.yaml:3",
+        "a.yaml:11",
         "b.yaml:4",
         "c.yaml:1",
     ]
-    with pytest.raises(ConfigError, match=r"a\.yaml:3"):
+    with pytest.raises(ConfigError, match=r"a\.yaml:11"):
         load_models(folder)
     for name in "abc":
         model_path(folder, name).unlink()
