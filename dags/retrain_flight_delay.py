@@ -16,7 +16,8 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from monitoring.airflow.errors import airflow_outcome
-from monitoring.airflow.monitoring_dag import monitor_of, retraining_asset
+from monitoring.airflow.monitoring_dag import retraining_asset
+from monitoring.airflow.stages import monitor_of
 from monitoring.config import load_model
 
 ROOT = Path(__file__).parents[1]

@@ -102,7 +102,7 @@ def _welcome(home: Path, port: int) -> None:
     password = json.loads(_passwords(home).read_text())[_USER]
     print(
         f"\n  Airflow   http://127.0.0.1:{port}\n  user      {_USER}\n  password  {password}\n\n"
-        "  Reports   'Model monitoring' in the navigation\n"
+        "  Reports   'Models' in the navigation\n"
         "  Run one   Dags, monitor_flight_delay, Trigger, window 2013-04-24\n"
         "  Stop      Ctrl-C\n",
         flush=True,

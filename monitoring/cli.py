@@ -260,6 +260,7 @@ def serve(context: click.Context, host: str, port: int) -> int:
     from monitoring.store import open_store
 
     store = open_store(context.obj["store"] or settings.store_uri(), settings.s3_client)
+    click.echo(f"Reports: http://{host}:{port}/  Prometheus: http://{host}:{port}/metrics  (Ctrl-C stops)")
     serve_pages(store, load_models(_models_dir(context)), host=host, port=port)
     return ExitCode.OK
 

@@ -17,7 +17,7 @@ class ModelMonitorPages(AirflowPlugin):
     name = "model_monitor_pages"
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
-            "name": "Model monitoring",
+            "name": "Models",  # the navigation cuts longer names off
             "href": "model-monitor/",
             "destination": "nav",
             "url_route": "model-monitor",

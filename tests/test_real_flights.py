@@ -9,9 +9,9 @@ from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd  # noqa: TID253
+import pandas as pd
 import pytest
-from sklearn import metrics  # noqa: TID253
+from sklearn import metrics
 
 from demo import world
 from demo.flights import rows_for

@@ -50,6 +50,9 @@ Severity = Literal["fail", "warn", "info", "off"]
 FeatureType = Literal["numeric", "categorical"]
 
 
+_RESERVED = ("site", "serving")
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -212,7 +215,6 @@ class Checks(_Strict):
         description="Mean score minus the rate of positive labels.",
     )
 
-
     @model_validator(mode="before")
     @classmethod
     def _keep_other_defaults(cls, data: Any) -> Any:
@@ -261,7 +263,10 @@ class WebhookChannel(_Strict):
     """A JSON POST through an Airflow HTTP connection: generic, or what Slack's incoming webhooks expect."""
 
     kind: Literal["webhook", "slack"]
-    connection: str = Field(description="Airflow connection id; its host is the URL, its password a bearer token.")
+    connection: str = Field(
+        description="Airflow connection id; its host is the URL. Its password is a bearer token (webhook) or the"
+        " secret rest of the URL (slack)."
+    )
 
 
 Channel = Annotated[SmtpChannel | WebhookChannel, Field(discriminator="kind")]
@@ -297,6 +302,12 @@ class ModelConfig(_Strict):
     report: ReportConfig = ReportConfig()
     checks: Checks = Checks()
     policy: Policy = Policy()
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> Self:
+        if self.name in _RESERVED:
+            raise ValueError(f"the store keeps {self.name!r} for itself; choose another name")
+        return self
 
     @property
     def every(self) -> Every:

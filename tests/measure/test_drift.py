@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial import distance  # noqa: TID253
+from scipy.spatial import distance
 
 from monitoring.capture.records import FEATURE_PREFIX, schema
 from monitoring.config.model import Columns

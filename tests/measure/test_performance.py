@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import metrics  # noqa: TID253
+from sklearn import metrics
 
 from monitoring.measure.performance import performance, proportion, roc_auc
 from monitoring.profile import OutcomeProfile

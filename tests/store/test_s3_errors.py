@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
 
-import boto3  # noqa: TID253
+import boto3
 import pytest
-from botocore.awsrequest import AWSResponse  # noqa: TID253
-from botocore.config import Config  # noqa: TID253
-from botocore.exceptions import EndpointConnectionError, IncompleteReadError, NoCredentialsError  # noqa: TID253
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError, IncompleteReadError, NoCredentialsError
 
 from monitoring.errors import (
     ConfigError,
