@@ -130,9 +130,13 @@ def learn_baseline(
 
 
 def baseline_for(monitor: Monitor, window: Window) -> Baseline | None:
-    """The baseline that is valid for a window; None when there is none."""
+    """The baseline that is valid for a window; None when there is none, or one of other columns."""
     valid = [version for version, start in _versions(monitor) if start <= window.start]
-    return load_baseline(monitor, valid[-1]) if valid else None
+    if not valid:
+        return None
+    baseline = load_baseline(monitor, valid[-1])
+    columns = {name: column.kind for name, column in baseline.reference.spec.features.items()}
+    return baseline if columns == monitor.config.columns.features else None
 
 
 def load_baseline(monitor: Monitor, version: str) -> Baseline:

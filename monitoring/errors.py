@@ -52,6 +52,10 @@ class ObjectMissingError(TerminalError):
     """An object that must be there is not."""
 
 
+class PinnedObjectChangedError(TerminalError):
+    """An input was changed after a run had pinned it, so the run cannot be repeated on the same inputs."""
+
+
 class StoredDocumentError(TerminalError):
     """A stored document cannot be read: broken, foreign, or written by a newer version."""
 

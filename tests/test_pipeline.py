@@ -18,7 +18,7 @@ from monitoring.capture import CapturedInference, write_captures
 from monitoring.capture.writer import write_labels
 from monitoring.decide import State
 from monitoring.engine.local import assemble, profile_batch
-from monitoring.errors import ConflictError
+from monitoring.errors import PinnedObjectChangedError
 from monitoring.judge import Code, Status, Verdict
 from monitoring.store import Store
 from monitoring.store.local import LocalStore
@@ -337,8 +337,9 @@ def test_captures_that_come_after_pinning_are_not_read(world: Any) -> None:
 def test_a_pinned_object_that_has_changed_is_noticed(world: Any) -> None:
     _run(world, 0)
     [first, *_] = world.monitor.store.objects("captures/toy/2024/01/11/")
-    world.monitor.store.put(first.key, b"shorter\n")
-    with pytest.raises(ConflictError, match="delete the window's manifest to pin what is there now"):
+    same_size = world.monitor.store.get(first.key).replace(b"2024", b"2042")
+    world.monitor.store.put(first.key, same_size)
+    with pytest.raises(PinnedObjectChangedError, match=r"delete the window's manifest\.json to pin what is there now"):
         _run(world, 0)
 
 
@@ -393,12 +394,18 @@ def test_a_world_without_anything_is_unknown(make_world: MakeWorld) -> None:
     assert (verdict.status, verdict.findings[0].code) == (Status.UNKNOWN, Code.NO_DATA)
 
 
+def test_a_baseline_of_other_columns_is_none(world: Any, make_world: MakeWorld) -> None:
+    other = make_world(world.monitor.store, columns={"features": {"age": "categorical"}})
+    [verdict] = _run(other, 0)
+    assert (verdict.status, verdict.findings[0].code) == (Status.UNKNOWN, Code.NO_BASELINE)
+
+
 def test_without_a_baseline_a_window_is_unknown_and_says_what_to_do(make_world: MakeWorld) -> None:
     world = make_world()
     world.play(0)
     [verdict] = _run(world, 0)
     assert (verdict.status, verdict.inputs["baseline"]) == (Status.UNKNOWN, "")
-    assert verdict.headline == "There is no baseline. Make one with `model-monitor baseline toy`."
+    assert verdict.headline == "There is no baseline for these columns. Make one with `model-monitor baseline toy`."
     assert verdict.numbers["rows"].value == 300
     # as soon as there is one, a rerun measures what was read before
     world.train()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring import documents
-from monitoring.errors import ConflictError
+from monitoring.errors import ConflictError, PinnedObjectChangedError
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo
 from monitoring.window import Window, iso
@@ -63,17 +63,17 @@ def read_pinned(monitor: Monitor, info: ObjectInfo) -> bytes:
     """A pinned object's content.
 
     Raises:
-        ConflictError: It was changed since it was pinned.
+        PinnedObjectChangedError: It was changed since it was pinned.
     """
     store, _ = monitor.source(monitor.config.capture.uri)
-    data = store.get(info.key)
-    if len(data) != info.size:
-        raise ConflictError(
-            f"the object had {info.size} bytes when it was pinned and has {len(data)} now",
-            where=info.key,
-            hint="delete the window's manifest to pin what is there now",
-        )
-    return data
+    try:
+        return store.get(info.key, etag=info.etag)
+    except ConflictError as error:
+        raise PinnedObjectChangedError(
+            "the object was changed after it had been pinned",
+            where=f"{store.uri}/{info.key}",
+            hint="delete the window's manifest.json to pin what is there now",
+        ) from error
 
 
 def _batches(objects: list[ObjectInfo], batch_bytes: int) -> list[list[int]]:

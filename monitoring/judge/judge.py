@@ -55,7 +55,9 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         findings = [_no_data(evidence, look)]
     elif reference is None:
         hint = f"Make one with `model-monitor baseline {config.name}`."
-        findings = [Finding("baseline", "", Status.UNKNOWN, Code.NO_BASELINE, f"There is no baseline. {hint}")]
+        findings = [
+            Finding("baseline", "", Status.UNKNOWN, Code.NO_BASELINE, f"There is no baseline for these columns. {hint}")
+        ]
     else:
         findings = list(run_checks(evidence, reference, config))
     findings.sort(key=lambda finding: _ORDER[finding.status])

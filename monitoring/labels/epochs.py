@@ -153,7 +153,7 @@ def _read(monitor: Monitor, epoch: Epoch) -> None:
     rows: list[tuple[str, str]] = []
     quarantined: list[Quarantined] = []
     for info in epoch.objects:
-        found, bad = sagemaker.read_labels(info.key, store.get(info.key))
+        found, bad = sagemaker.read_labels(info.key, store.get(info.key, etag=info.etag))
         rows += found
         quarantined += bad
     ids, labels = [row[0] for row in rows], [row[1] for row in rows]

@@ -31,11 +31,16 @@ class Store(Protocol):
     def uri(self) -> str:
         """The root, as people write it."""
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, etag: str = "") -> bytes:
         """The object's content.
+
+        Args:
+            key: Its key.
+            etag: When given, only the content that had this tag in a listing will do.
 
         Raises:
             ObjectMissingError: There is no such object.
+            ConflictError: Its content has another tag now.
             StoreUnavailableError: The store did not answer.
         """
 

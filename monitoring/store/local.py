@@ -32,12 +32,15 @@ class LocalStore:
         """The directory."""
         return str(self.root)
 
-    def get(self, key: str) -> bytes:
-        """The object's content."""
+    def get(self, key: str, *, etag: str = "") -> bytes:
+        """The object's content, if it still has the tag."""
         try:
-            return self._path(key).read_bytes()
+            data = self._path(key).read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise ObjectMissingError("no such object", where=f"{self.uri}/{key}") from error
+        if etag and _tag(data) != etag:
+            raise ConflictError("changed by somebody else", where=f"{self.uri}/{key}")
+        return data
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -82,7 +85,7 @@ class LocalStore:
                 if name.startswith(_TEMPORARY) or name == _LOCK or not key.startswith(prefix):
                     continue
                 data = path.read_bytes()
-                found.append(ObjectInfo(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()))
+                found.append(ObjectInfo(key, len(data), _tag(data)))
         return sorted(found)
 
     def folders(self, prefix: str) -> list[str]:
@@ -114,3 +117,7 @@ class LocalStore:
         with (self.root / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _tag(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -39,14 +39,15 @@ class S3Store:
         """The bucket and prefix."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def get(self, key: str) -> bytes:
-        """The object's content."""
+    def get(self, key: str, *, etag: str = "") -> bytes:
+        """The object's content, if it still has the tag."""
         from botocore.exceptions import IncompleteReadError, ResponseStreamingError
 
+        condition: dict[str, Any] = {"IfMatch": etag} if etag else {}
         # botocore retries requests, but not a body that breaks off while it is read
         for attempt in range(_READ_ATTEMPTS):
             with self._errors(key):
-                response = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+                response = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **condition)
                 try:
                     return response["Body"].read()
                 except (IncompleteReadError, ResponseStreamingError):

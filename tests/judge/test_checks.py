@@ -152,7 +152,7 @@ def test_no_data_is_unknown(make_bench: Make, rows: Any) -> None:
 def test_no_baseline_is_unknown_and_the_numbers_are_there(make_bench: Make, rows: Any) -> None:
     verdict = make_bench().judge(rows, reference=None)
     assert (verdict.status, [finding.code for finding in verdict.findings]) == (Status.UNKNOWN, [Code.NO_BASELINE])
-    assert verdict.headline == "There is no baseline. Make one with `model-monitor baseline toy`."
+    assert verdict.headline == "There is no baseline for these columns. Make one with `model-monitor baseline toy`."
     assert verdict.numbers["roc_auc"].value is not None
 
 

@@ -83,7 +83,7 @@ def test_a_window_without_a_baseline_is_reported_in_words(make_world: MakeWorld)
     world = make_world()
     world.play(0)
     pipeline.run_window(world.monitor, world.window(0))
-    assert "There is no baseline." in words_of(page_of(world, 0))
+    assert "There is no baseline for these columns." in words_of(page_of(world, 0))
 
 
 def test_a_model_without_labels_is_reported(make_world: MakeWorld) -> None:
