@@ -22,7 +22,10 @@ def revisions(monitor: Monitor, window: Window) -> list[int]:
     """The window's revisions that have a verdict, ascending."""
     names = monitor.store.folders(monitor.layout.window(window))
     found = sorted(int(name[1:]) for name in names if name[0] == "r" and name[1:].isdecimal())
-    return [number for number in found if monitor.store.exists(monitor.layout.verdict(window, number))]
+    # looks are taken one after the other, and only the last one can have been stopped before its verdict
+    if found and not monitor.store.exists(monitor.layout.verdict(window, found[-1])):
+        found.pop()
+    return found
 
 
 def load_verdict(monitor: Monitor, window: Window, revision: int) -> Verdict:

@@ -25,7 +25,7 @@ from monitoring.judge import verdict as verdicts
 from monitoring.judge.checks import Evidence
 from monitoring.judge.judge import Look, judge
 from monitoring.labels import Joined, join, label_state
-from monitoring.labels.epochs import label_counts, load_epoch, pin_epochs, pinned_epochs, visible_epochs
+from monitoring.labels.epochs import EpochReader, pin_epochs, pinned_epochs, visible_epochs
 from monitoring.monitor import Monitor
 from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.window import LENGTHS, Window
@@ -68,10 +68,11 @@ def join_labels(monitor: Monitor, window: Window, *, reports: bool = True) -> li
         Every revision of this window, and those of older windows that are due and not there, oldest first.
     """
     assemble(monitor, window)
+    epochs = EpochReader(monitor)
     due = []
     for older in _open_windows(monitor, window):
         # this window is always measured anew, so that a rerun shows a changed configuration
-        due += [r for r in plan_revisions(monitor, older) if older == window or not _done(monitor, r, reports)]
+        due += [r for r in plan_revisions(monitor, older, epochs) if older == window or not _done(monitor, r, reports)]
     return sorted(due, key=lambda revision: (revision.epoch, revision.window))
 
 
@@ -81,7 +82,7 @@ def _done(monitor: Monitor, revision: Revision, reports: bool) -> bool:
     return report and monitor.store.exists(monitor.layout.verdict(*place))
 
 
-def plan_revisions(monitor: Monitor, window: Window) -> list[Revision]:
+def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> list[Revision]:
     """The window's revisions: its own run's, one per epoch that changed its labels, and a last one.
 
     The last one is taken when the labels' horizon has passed, whether or not labels came.
@@ -90,25 +91,30 @@ def plan_revisions(monitor: Monitor, window: Window) -> list[Revision]:
     if monitor.config.labels is None:
         return found
     ids = load_records(monitor, window, ["event_id"])["event_id"]
-    pinned = set(pinned_epochs(monitor))
     final = monitor.final_epoch(window)
-    epochs = visible_epochs(monitor, window, final)
-    changes = label_state(ids, [load_epoch(monitor, epoch) for epoch in epochs])
-    for epoch, changed in zip(epochs, changes, strict=True):
-        if epoch > window and epoch in pinned and (changed or epoch == final):
+    changes = label_state(ids, epochs.visible(window, final))
+    for epoch, changed in zip(visible_epochs(monitor, window, final), changes, strict=True):
+        if epoch > window and epochs.pinned(epoch) and (changed or epoch == final):
             found.append(Revision(window, len(found) + 1, epoch))
     return found
 
 
-def measure_and_judge(monitor: Monitor, revision: Revision) -> Verdict:
-    """Measure a window with the labels that had come by then, judge it, and decide what to do."""
+def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader | None = None) -> Verdict:
+    """Measure a window with the labels that had come by then, judge it, and decide what to do.
+
+    Args:
+        monitor: The model.
+        revision: Which look at which window.
+        epochs: A reader to share between the looks of one run.
+    """
+    epochs = epochs or EpochReader(monitor)
     window = revision.window
     baseline = baseline_for(monitor, window)
     own = load_window(monitor, window, baseline)
     past = _trailing(monitor, window, baseline)
-    joined = {w: _join(monitor, w, revision.epoch) for w in past}
+    joined = {w: _join(monitor, w, revision.epoch, epochs) for w in past}
     if window not in joined:
-        joined[window] = _join(monitor, window, revision.epoch)
+        joined[window] = _join(monitor, window, revision.epoch, epochs)
     outcomes = {w: _outcomes(monitor, w, state) for w, state in joined.items()}
     spec = baseline.reference.spec if baseline else ProfileSpec({})
     evidence = Evidence(
@@ -138,7 +144,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision) -> Verdict:
                 "duplicate": own.counts.duplicate,
                 "quarantined": own.counts.quarantined,
             },
-            "labels": _label_accounting(monitor, joined[window], window, revision.epoch),
+            "labels": _label_accounting(monitor, joined[window], revision, epochs),
         },
         inputs={
             "baseline": own.baseline,
@@ -166,7 +172,8 @@ def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> li
     """
     for batch in range(pin_inputs(monitor, window)):
         profile_batch(monitor, window, batch)
-    return [measure_and_judge(monitor, revision) for revision in join_labels(monitor, window, reports=reports)]
+    due, epochs = join_labels(monitor, window, reports=reports), EpochReader(monitor)
+    return [measure_and_judge(monitor, revision, epochs) for revision in due]
 
 
 def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
@@ -193,14 +200,14 @@ def _trailing(monitor: Monitor, window: Window, baseline: Baseline | None) -> di
     return found
 
 
-def _join(monitor: Monitor, window: Window, until: Window) -> Joined:
+def _join(monitor: Monitor, window: Window, until: Window, epochs: EpochReader) -> Joined:
     ids = load_records(monitor, window, ["event_id"])["event_id"]
-    return join(ids, [load_epoch(monitor, epoch) for epoch in visible_epochs(monitor, window, until)])
+    return join(ids, epochs.visible(window, until))
 
 
 def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:
     """How the window's scores met the labels that the run of `until` knew."""
-    return _outcomes(monitor, window, _join(monitor, window, until))
+    return _outcomes(monitor, window, _join(monitor, window, until, EpochReader(monitor)))
 
 
 def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfile:
@@ -208,15 +215,15 @@ def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfil
     return OutcomeProfile.of(scores[joined.known()], joined.positive(monitor.config.columns.positive))
 
 
-def _label_accounting(monitor: Monitor, joined: Joined, window: Window, until: Window) -> dict[str, int]:
+def _label_accounting(monitor: Monitor, joined: Joined, revision: Revision, epochs: EpochReader) -> dict[str, int]:
     """`read = joined + superseded + elsewhere + quarantined`, over the epochs that may hold this window's labels."""
-    counts = [label_counts(monitor, epoch) for epoch in visible_epochs(monitor, window, until)]
+    counts = [epochs.counts(epoch) for epoch in visible_epochs(monitor, revision.window, revision.epoch)]
     return {
-        "read": sum(count["read"] for count in counts),
+        "read": sum(count.read for count in counts),
         "joined": joined.joined,
         "superseded": joined.superseded,
         "elsewhere": joined.elsewhere,
-        "quarantined": sum(count["quarantined"] for count in counts),
+        "quarantined": sum(count.quarantined for count in counts),
         "conflicting": joined.conflicting,
     }
 
@@ -244,9 +251,10 @@ def _history(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: B
 
 
 def _labelled_rows(monitor: Monitor, until: Window, baseline: Baseline | None) -> int:
+    reader = EpochReader(monitor)
     epochs = [epoch for epoch in pinned_epochs(monitor) if epoch <= until]
     since = [epoch for epoch in epochs if baseline is None or epoch.start >= baseline.valid_from]
-    return sum(load_epoch(monitor, epoch).num_rows for epoch in since)
+    return sum(reader.labels(epoch).num_rows for epoch in since)
 
 
 def _metrics(verdict: Verdict) -> bytes:

@@ -20,7 +20,7 @@ from monitoring.decide.gate import Comparison, compare
 from monitoring.engine.local import load_records
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.labels import join
-from monitoring.labels.epochs import load_epoch, visible_epochs
+from monitoring.labels.epochs import EpochReader
 from monitoring.monitor import Monitor
 from monitoring.window import Window, iso
 
@@ -99,7 +99,8 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
             where=monitor.config.name,
             hint="wait for labels, or hold out fewer",
         )
-    tables = [labelled_rows(monitor, past) for past in matured]
+    epochs = EpochReader(monitor)
+    tables = [labelled_rows(monitor, past, epochs) for past in matured]
     first = _original_rows(monitor, tables[0].schema)
     fit = pa.concat_tables([first, *tables[:-held_out]])
     held = pa.concat_tables(tables[-held_out:])
@@ -110,11 +111,10 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
     return TrainingRows(f"{prefix}fit.parquet", f"{prefix}held-out.parquet", fit.num_rows, held.num_rows)
 
 
-def labelled_rows(monitor: Monitor, window: Window) -> pa.Table:
+def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader) -> pa.Table:
     """The window's labelled records with plain feature names, `event_id`, `event_time`, `window`, `label`, `score`."""
     table = load_records(monitor, window)
-    epochs = visible_epochs(monitor, window, monitor.final_epoch(window))
-    joined = join(table["event_id"], [load_epoch(monitor, epoch) for epoch in epochs])
+    joined = join(table["event_id"], epochs.visible(window, monitor.final_epoch(window)))
     columns = {name.removeprefix(FEATURE_PREFIX): table[name] for name in table.column_names if FEATURE_PREFIX in name}
     columns |= {
         "event_id": table["event_id"],
@@ -194,8 +194,9 @@ def conclude(
 def outcomes(monitor: Monitor) -> list[dict[str, Any]]:
     """What came of each retraining, oldest first."""
     prefix = f"{monitor.config.name}/retraining/"
-    keys = [info.key for info in monitor.store.objects(prefix)]
-    records = [key for key in keys if key.endswith(".json") and "/" not in key.removeprefix(prefix)]
+    records = [
+        key for key in monitor.store.keys(prefix) if key.endswith(".json") and "/" not in key.removeprefix(prefix)
+    ]
     return [documents.decode(monitor.store.get(key), PROMOTION, SCHEMA_VERSION, key) for key in records]
 
 

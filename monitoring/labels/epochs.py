@@ -55,7 +55,7 @@ def pin_epochs(monitor: Monitor, window: Window) -> None:
 def pinned_epochs(monitor: Monitor) -> list[Window]:
     """The windows whose epochs are pinned, oldest first."""
     prefix = f"{monitor.config.name}/labels/consumed/"
-    names = [info.key.removeprefix(prefix) for info in monitor.store.objects(prefix)]
+    names = [key.removeprefix(prefix) for key in monitor.store.keys(prefix)]
     return sorted(monitor.window(name.removesuffix(".json")) for name in names if name.endswith(".json"))
 
 
@@ -71,23 +71,67 @@ def visible_epochs(monitor: Monitor, window: Window, until: Window) -> list[Wind
     return epochs
 
 
-def load_epoch(monitor: Monitor, window: Window) -> pa.Table:
-    """The labels of a pinned epoch, read from their objects the first time."""
+class EpochReader:
+    """Reads epochs, each at most once: the trailing windows of a run share most of theirs.
+
+    Args:
+        monitor: The model.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._tables: dict[Window, pa.Table | None] = {}
+        self._counts: dict[Window, LabelCounts] = {}
+
+    def pinned(self, window: Window) -> bool:
+        """Whether the epoch of `window` is pinned."""
+        return self._table(window) is not None
+
+    def labels(self, window: Window) -> pa.Table:
+        """The labels of an epoch; none when it is not pinned."""
+        table = self._table(window)
+        return LABEL_SCHEMA.empty_table() if table is None else table
+
+    def visible(self, window: Window, until: Window) -> list[pa.Table]:
+        """The labels that the run of `until` may find for `window`, oldest epoch first."""
+        return [self.labels(epoch) for epoch in visible_epochs(self._monitor, window, until)]
+
+    def counts(self, window: Window) -> LabelCounts:
+        """What became of the labels of an epoch."""
+        if window not in self._counts:
+            store, key = self._monitor.store, self._monitor.layout.label_quarantine(window)
+            bad = store.get(key).count(b"\n") if store.exists(key) else 0
+            self._counts[window] = LabelCounts(self.labels(window).num_rows + bad, bad)
+        return self._counts[window]
+
+    def _table(self, window: Window) -> pa.Table | None:
+        if window not in self._tables:
+            self._tables[window] = _load(self._monitor, window)
+        return self._tables[window]
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """What became of the labels of an epoch.
+
+    Attributes:
+        read: Labels read.
+        quarantined: Those that could not be used.
+    """
+
+    read: int
+    quarantined: int
+
+
+def _load(monitor: Monitor, window: Window) -> pa.Table | None:
+    """The labels of an epoch, read from their objects the first time; None when it is not pinned."""
     store, layout = monitor.store, monitor.layout
     if not store.exists(layout.label_epoch(window)):
-        return LABEL_SCHEMA.empty_table()
+        return None
     key = layout.label_rows(window)
     if not store.exists(key):
         _read(monitor, _load_manifest(monitor, window))
     return records.from_parquet(store.get(key))
-
-
-def label_counts(monitor: Monitor, window: Window) -> dict[str, int]:
-    """Labels read and quarantined in a pinned epoch."""
-    table = load_epoch(monitor, window)
-    key = monitor.layout.label_quarantine(window)
-    bad = monitor.store.get(key).count(b"\n") if monitor.store.exists(key) else 0
-    return {"read": table.num_rows + bad, "quarantined": bad}
 
 
 def _oldest_open(monitor: Monitor, window: Window) -> Window:
@@ -110,7 +154,7 @@ def _pin(monitor: Monitor, window: Window) -> None:
     }
     document = documents.encode(KIND, SCHEMA_VERSION, body)
     monitor.store.put_if_absent(monitor.layout.label_epoch(window), document)
-    load_epoch(monitor, window)
+    _load(monitor, window)
 
 
 def _stragglers(monitor: Monitor, window: Window, prefix: str, listing: Any) -> list[ObjectInfo]:

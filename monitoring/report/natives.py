@@ -15,7 +15,7 @@ from monitoring.capture.records import FEATURE_PREFIX
 from monitoring.engine.local import load_records
 from monitoring.judge import Status, Verdict
 from monitoring.labels import join
-from monitoring.labels.epochs import load_epoch, visible_epochs
+from monitoring.labels.epochs import EpochReader
 from monitoring.monitor import Monitor
 from monitoring.report.facts import Facts, epoch_of
 from monitoring.report.metrics import their_warnings_ignored
@@ -119,8 +119,8 @@ def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
 
 
 def _labels(monitor: Monitor, verdict: Verdict, ids: pa.ChunkedArray) -> pa.Array:
-    epochs = visible_epochs(monitor, verdict.window, epoch_of(monitor, verdict))
-    labels = join(ids, [load_epoch(monitor, epoch) for epoch in epochs]).labels
+    epochs = EpochReader(monitor).visible(verdict.window, epoch_of(monitor, verdict))
+    labels = join(ids, epochs).labels
     return pc.equal(labels, monitor.config.columns.positive)
 
 

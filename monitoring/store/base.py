@@ -67,6 +67,9 @@ class Store(Protocol):
     def objects(self, prefix: str) -> list[ObjectInfo]:
         """Every object whose key begins with `prefix`, sorted by key."""
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with `prefix`, sorted; cheaper than `objects`, since no content is looked at."""
+
     def folders(self, prefix: str) -> list[str]:
         """The names between `prefix` (ending in `/`) and the next `/`, sorted; nothing below is listed."""
 

@@ -75,18 +75,19 @@ class LocalStore:
 
     def objects(self, prefix: str) -> list[ObjectInfo]:
         """Every object whose key begins with `prefix`, sorted by key; the tag is the content's MD5, as on S3."""
+        found = []
+        for key in self.keys(prefix):
+            data = self._path(key).read_bytes()
+            found.append(ObjectInfo(key, len(data), _tag(data)))
+        return found
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with `prefix`, sorted."""
         start = self._path(prefix)
         folder = start if not prefix or prefix.endswith("/") else start.parent
-        found = []
-        for directory, _, names in os.walk(folder):
-            for name in names:
-                path = Path(directory, name)
-                key = path.relative_to(self.root).as_posix()
-                if name.startswith(_TEMPORARY) or name == _LOCK or not key.startswith(prefix):
-                    continue
-                data = path.read_bytes()
-                found.append(ObjectInfo(key, len(data), _tag(data)))
-        return sorted(found)
+        files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+        keys = (path.relative_to(self.root).as_posix() for path in files if not _internal(path.name))
+        return sorted(key for key in keys if key.startswith(prefix))
 
     def folders(self, prefix: str) -> list[str]:
         """The directories right below `prefix`, sorted."""
@@ -117,6 +118,10 @@ class LocalStore:
         with (self.root / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _internal(name: str) -> bool:
+    return name.startswith(_TEMPORARY) or name == _LOCK
 
 
 def _tag(data: bytes) -> str:

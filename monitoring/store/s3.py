@@ -96,6 +96,10 @@ class S3Store:
                     found.append(ObjectInfo(key, item["Size"], item["ETag"].strip('"')))
         return sorted(found)
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with `prefix`, sorted."""
+        return [info.key for info in self.objects(prefix)]
+
     def folders(self, prefix: str) -> list[str]:
         """The common prefixes right below `prefix`, sorted."""
         names = []

@@ -22,7 +22,9 @@ MOST_SECONDS = 120
 
 def blocks() -> list[tuple[str, str]]:
     """The fenced blocks of the page that count: language and text."""
-    return [(language, text) for language, text in BLOCK.findall(PAGE.read_text()) if language in {*FILES, "bash", "text"}]
+    return [
+        (language, text) for language, text in BLOCK.findall(PAGE.read_text()) if language in {*FILES, "bash", "text"}
+    ]
 
 
 def script(parts: list[tuple[str, str]], port: int) -> str:
@@ -53,10 +55,12 @@ def free_port() -> int:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
 def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     parts = blocks()
-    bin_ = tmp_path / "checkout" / ".venv" / "bin"
-    bin_.parent.mkdir(parents=True)
-    bin_.symlink_to(Path(sys.executable).parent)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MODEL_MONITOR", "AIRFLOW"))}
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "checkout" / "dags").symlink_to(ROOT / "dags")
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MODEL_MONITOR", "AIRFLOW"))
+    }
     environment |= {
         "CHECKOUT": str(tmp_path / "checkout"),
         "AIRFLOW_HOME": str(tmp_path / "airflow"),

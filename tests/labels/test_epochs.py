@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitoring.capture.writer import write_labels
-from monitoring.labels.epochs import label_counts, load_epoch, pin_epochs, pinned_epochs, visible_epochs
+from monitoring.labels.epochs import EpochReader, LabelCounts, pin_epochs, pinned_epochs, visible_epochs
 from monitoring.monitor import Monitor
 from monitoring.window import Window
 
@@ -34,7 +34,7 @@ def _window(number: int) -> Window:
 
 
 def _ids(monitor: Monitor, number: int) -> list[str]:
-    return load_epoch(monitor, _window(number))["event_id"].to_pylist()
+    return EpochReader(monitor).labels(_window(number))["event_id"].to_pylist()
 
 
 def test_an_epoch_holds_what_was_collected_between_two_measurements(monitor: Monitor) -> None:
@@ -108,7 +108,7 @@ def test_unreadable_labels_go_to_quarantine(monitor: Monitor) -> None:
     monitor.store.put("labels/toy/2024/01/11/10/x.jsonl", "\n".join(lines).encode())
     pin_epochs(monitor, _window(0))
     assert _ids(monitor, 0) == ["a"]
-    assert label_counts(monitor, _window(0)) == {"read": 3, "quarantined": 2}
+    assert EpochReader(monitor).counts(_window(0)) == LabelCounts(3, 2)
     kept = monitor.store.get(monitor.layout.label_quarantine(_window(0))).splitlines()
     assert [json.loads(line)["reason"] for line in kept] == ["not_json", "bad_label"]
 
@@ -120,7 +120,7 @@ def test_keys_outside_the_hours_are_ignored(monitor: Monitor) -> None:
     monitor.store.put("labels/toy/2024/01/11/_SUCCESS", b"no label")
     pin_epochs(monitor, _window(0))
     assert _ids(monitor, 0) == ["a"]
-    assert label_counts(monitor, _window(0))["quarantined"] == 0
+    assert EpochReader(monitor).counts(_window(0)).quarantined == 0
 
 
 def test_a_model_without_labels_has_no_epochs(make_world: Callable[..., Any]) -> None:

@@ -1,0 +1,230 @@
+"""Write the generated parts of the documentation: `configuration.md` and `model.schema.json`.
+
+Usage: python docs/generate.py [--check]
+
+With `--check` nothing is written, and the exit code is 1 when a file is not what it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import types
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from monitoring.config.model import CheckRule, Checks, ModelConfig, SmtpChannel, WebhookChannel, format_duration
+
+DOCS = Path(__file__).parent
+REQUIRED = "**required**"
+INTRODUCTION = """<!-- Written by docs/generate.py from monitoring/config/model.py. Do not edit: `make docs`. -->
+
+# Configuration
+
+A model is one file, `models/NAME.yaml`. This page lists every key, with its type, its default and what it is. Unknown keys are refused, and every complaint names the file and the line. `model-monitor validate` checks all files.
+
+The same as a JSON Schema, for editors: [model.schema.json](model.schema.json). With the YAML language server, put this line at the top of a file:
+
+    # yaml-language-server: $schema=../docs/model.schema.json
+
+What every measurement is, and why the defaults are what they are: [statistics](statistics.md).
+
+**Types.** A *duration* is a number and a unit: `30m`, `6h`, `3d`, `2w`. A *date* is written `2013-03-01`. A *location* is `s3://bucket/prefix`, an absolute path, or a path inside the monitor's store. YAML 1.1 reads the words `on`, `off`, `yes` and `no` as true and false: put them in quotes where a text is meant, as in `severity: "off"`.
+
+**What changes a verdict.** Everything but `policy`, `report`, `description` and `owner` goes into the fingerprint of the configuration, which each verdict records. A window that has been measured keeps its verdict until it is run again.
+"""
+CHECKS = """## checks
+
+A check that is given in part keeps its other defaults. `checks: {nulls: {tolerance: 0.2}}` changes one number.
+
+Each check has four settings:
+
+"""
+CHECK_DEFAULTS = """
+The checks and their defaults:
+
+"""
+LOCATIONS = {"capture.uri", "labels.uri", "baseline.uri"}
+
+
+def sections() -> Iterator[tuple[str, str, list[tuple[str, str, str, str]]]]:
+    """Each block with its description and its rows: key, type, default, what it is."""
+    nested = {name: _model(field) for name, field in ModelConfig.model_fields.items()}
+    own = {name: field for name, field in ModelConfig.model_fields.items() if nested[name] is None}
+    yield "The top of the file", "", _rows("", own)
+    for name, model in nested.items():
+        if model is None or model is Checks:
+            continue
+        fields = model.model_fields
+        inner = {key: found for key, field in fields.items() if (found := _model(field)) is not None}
+        note = _note(name, ModelConfig.model_fields[name])
+        yield name, f"{_doc(model)} {note}", _rows(name, {k: f for k, f in fields.items() if k not in inner})
+        for key, found in inner.items():
+            text = f"{_doc(found)} {fields[key].description}"
+            yield f"{name}.{key}", text, _rows(f"{name}.{key}", found.model_fields)
+    yield "policy.notify, kind smtp", _doc(SmtpChannel), _rows("", SmtpChannel.model_fields)
+    yield "policy.notify, kind webhook or slack", _doc(WebhookChannel), _rows("", WebhookChannel.model_fields)
+
+
+def configuration() -> str:
+    """The page."""
+    parts = [INTRODUCTION]
+    for title, text, rows in sections():
+        if title == "policy":
+            parts.append(_checks())
+        heading = title if title.startswith("The") else _heading(title)
+        parts.append(f"## {heading}\n\n{text.strip()}\n\n" if text.strip() else f"## {heading}\n\n")
+        parts[-1] += _table(("key", "type", "default", "what it is"), rows)
+    return "\n".join(parts)
+
+
+def schema() -> str:
+    """The JSON Schema of a model's file, as people may write it."""
+    body = copy.deepcopy(ModelConfig.model_json_schema())
+    # a check that is given in part keeps its other defaults
+    body["$defs"]["CheckRule"].pop("required")
+    body = {"$schema": "https://json-schema.org/draft/2020-12/schema", **body}
+    body["title"] = "A monitored model: models/NAME.yaml"
+    return json.dumps(_plain(body), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write the files, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a file is stale")
+    check = parser.parse_args().check
+    stale = []
+    for name, text in {"configuration.md": configuration(), "model.schema.json": schema()}.items():
+        path = DOCS / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    for name in stale:
+        sys.stdout.write(f"docs/{name}: {'stale; write it with `make docs`' if check else 'written'}\n")
+    return 1 if check and stale else 0
+
+
+def _checks() -> str:
+    rows = _rows("", CheckRule.model_fields)
+    rows = [(key, kind, "the check's own" if default == REQUIRED else default, text) for key, kind, default, text in rows]
+    text = CHECKS + _table(("key", "type", "default", "what it is"), rows) + CHECK_DEFAULTS
+    return text + _table(("check", "severity", "tolerance", "sigmas", "min_rows", "what it is"), list(_check_rows()))
+
+
+def _check_rows() -> Iterator[tuple[str, ...]]:
+    for name, field in Checks.model_fields.items():
+        rule: CheckRule = field.default
+        numbers = (f"{rule.tolerance:g}", f"{rule.sigmas:g}", str(rule.min_rows))
+        yield (f"`{field.alias or name}`", f"`{rule.severity}`", *numbers, _cell(field.description or ""))
+
+
+def _heading(title: str) -> str:
+    block, _, kind = title.partition(", ")
+    return f"`{block}`" + (f", {kind}" if kind else "")
+
+
+def _note(name: str, field: FieldInfo) -> str:
+    if name == "labels":
+        return "Without this block performance is not monitored."
+    return "Required." if field.is_required() else ""
+
+
+def _rows(block: str, fields: dict[str, FieldInfo]) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for name, field in fields.items():
+        kind = "location" if f"{block}.{name}" in LOCATIONS else _type(field.annotation, field)
+        rows.append((f"`{name}`", kind, _default(field), _cell(field.description or "")))
+    return rows
+
+
+def _type(annotation: Any, field: FieldInfo | None = None) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type(item) for item in arguments if item is not type(None))
+    if origin is list:
+        return f"list of {'channels' if _channels(arguments[0]) else _type(arguments[0])}"
+    if origin is dict:
+        return f"mapping of names to {_type(arguments[1])}"
+    if origin is tuple:
+        return "[k, m]"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", timedelta: "duration"}
+    name = names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return name + _bounds(field)
+
+
+def _bounds(field: FieldInfo | None) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    found = [
+        f"{sign} {getattr(item, name):g}"
+        for item in (field.metadata if field else [])
+        for name, sign in signs.items()
+        if hasattr(item, name)
+    ]
+    return f", {', '.join(found)}" if found else ""
+
+
+def _channels(annotation: Any) -> bool:
+    return SmtpChannel in get_args(get_args(annotation)[0]) if get_origin(annotation) is Annotated else False
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return REQUIRED
+    value = field.default
+    if value is None or value in ("", []):
+        return "none"
+    if isinstance(value, timedelta):
+        return f"`{format_duration(value)}`"
+    if isinstance(value, list | tuple):
+        return f"`[{', '.join(str(item) for item in value)}]`"
+    return f"`{value}`"
+
+
+def _model(field: FieldInfo) -> type[BaseModel] | None:
+    """The block that a field holds."""
+    candidates = get_args(field.annotation) or (field.annotation,)
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plain(value: Any) -> Any:
+    """Without titles that only repeat a key, and with durations as text."""
+    if isinstance(value, dict):
+        found = {key: _plain(item) for key, item in value.items()}
+        properties = found.get("properties")
+        if isinstance(properties, dict):
+            for item in properties.values():
+                item.pop("title", None)
+        return found
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
