@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from demo.environment import HOME, ROOT, airflow_environment
 from demo.run import Place, place
@@ -42,26 +43,16 @@ def main() -> int:
 
 def _run(where: Place, port: int) -> int:
     home = HOME / "airflow" / f"{where.name}-ui"
-    environment = airflow_environment(home, where.store) | where.extra | _ui_settings(home, port)
+    environment = airflow_environment(home, where.store) | where.extra | ui_settings(home, port)
     log = HOME / "logs" / f"{where.name}-ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
-        # a session of its own: Ctrl-C reaches it through us, once, and not in the middle of its start
-        process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "airflow"), "standalone"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-            preexec_fn=_default_interrupt,  # noqa: PLW1509  # we have no threads yet
-        )
+        process = start(environment, file)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
         try:
             print("Starting Airflow (half a minute or so) ...", flush=True)
-            if not _wait(process, port):
+            if not wait_until_healthy(process, port):
                 print(f"Airflow did not start; see {log}", file=sys.stderr)
                 return 1
             _welcome(home, port)
@@ -72,10 +63,28 @@ def _run(where: Place, port: int) -> int:
             print("\nStopping Airflow ...", flush=True)
             return 0
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _ui_settings(home: Path, port: int) -> dict[str, str]:
+def start(environment: dict[str, str], log: IO[str]) -> subprocess.Popen[bytes]:
+    """Start `airflow standalone`.
+
+    It gets a session of its own: Ctrl-C reaches it through us, once, and not in the middle of its start.
+    """
+    return subprocess.Popen(
+        [str(Path(sys.executable).parent / "airflow"), "standalone"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=_default_interrupt,  # noqa: PLW1509  # we have no threads yet
+    )
+
+
+def ui_settings(home: Path, port: int) -> dict[str, str]:
+    """What makes `airflow standalone` listen on loopback only, with one user, and look at its DAGs often."""
     return {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
@@ -123,7 +132,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> bool:
+def wait_until_healthy(process: subprocess.Popen[bytes], port: int) -> bool:
     """Until the scheduler, the DAG processor and the triggerer say that they are well."""
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
@@ -138,7 +147,7 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Interrupt, which stops all parts; a termination would leave them running without their parent."""
     if process.poll() is not None:
         return

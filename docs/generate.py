@@ -10,47 +10,59 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from monitoring.config.model import CheckRule, Checks, ModelConfig, SmtpChannel, WebhookChannel, format_duration
 
 DOCS = Path(__file__).parent
 REQUIRED = "**required**"
+COLUMNS = ("key", "type", "default", "what it is")
 INTRODUCTION = """<!-- Written by docs/generate.py from monitoring/config/model.py. Do not edit: `make docs`. -->
 
 # Configuration
 
-A model is one file, `models/NAME.yaml`. This page lists every key, with its type, its default and what it is. Unknown keys are refused, and every complaint names the file and the line. `model-monitor validate` checks all files.
+A model is one file, `models/NAME.yaml`. This page lists every key, with its type, its default and what it is.
+Unknown keys are refused, and every complaint names the file and the line. `model-monitor validate` checks all files.
 
-The same as a JSON Schema, for editors: [model.schema.json](model.schema.json). With the YAML language server, put this line at the top of a file:
+The same as a JSON Schema, for editors: [model.schema.json](model.schema.json). With the YAML language server, put
+this line at the top of a file:
 
     # yaml-language-server: $schema=../docs/model.schema.json
 
 What every measurement is, and why the defaults are what they are: [statistics](statistics.md).
 
-**Types.** A *duration* is a number and a unit: `30m`, `6h`, `3d`, `2w`. A *date* is written `2013-03-01`. A *location* is `s3://bucket/prefix`, an absolute path, or a path inside the monitor's store. YAML 1.1 reads the words `on`, `off`, `yes` and `no` as true and false: put them in quotes where a text is meant, as in `severity: "off"`.
+**Types.** A *duration* is a number and a unit: `30m`, `6h`, `3d`, `2w`. A *date* is written `2013-03-01`. A
+*location* is `s3://bucket/prefix`, an absolute path, or a path inside the monitor's store. YAML reads the words
+`on`, `off`, `yes` and `no` as true and false: put them in quotes where a text is meant, as in `severity: "off"`.
+A label is a text too: `positive: "1"`.
 
-**What changes a verdict.** Everything but `policy`, `report`, `description` and `owner` goes into the fingerprint of the configuration, which each verdict records. A window that has been measured keeps its verdict until it is run again.
+**What changes a verdict.** Everything but `policy`, `report`, `description` and `owner` goes into the fingerprint
+of the configuration, which each verdict records. A window that has been measured keeps its verdict until it is run
+again.
 """
-CHECKS = """## checks
+CHECKS = """## `checks`
 
-A check that is given in part keeps its other defaults. `checks: {nulls: {tolerance: 0.2}}` changes one number.
+A check that is given in part keeps its other defaults: `checks: {nulls: {tolerance: 0.2}}` changes one number.
 
-Each check has four settings:
+Each check has four settings. Not every check uses all of them: `schema` uses the severity alone; `quarantine` and
+`label_coverage` use severity and tolerance; `volume` does not use `min_rows`, nor `worse_than_average` the
+tolerance. A check of severity `info` that has too few rows informs, and does not make the window `unknown`.
 
 """
 CHECK_DEFAULTS = """
 The checks and their defaults:
 
 """
+_ISO_DURATION = re.compile(r"P(\d+D)?(T.+)?")
 LOCATIONS = {"capture.uri", "labels.uri", "baseline.uri"}
 
 
@@ -75,13 +87,13 @@ def sections() -> Iterator[tuple[str, str, list[tuple[str, str, str, str]]]]:
 
 def configuration() -> str:
     """The page."""
-    parts = [INTRODUCTION]
+    parts = [_unwrapped(INTRODUCTION)]
     for title, text, rows in sections():
         if title == "policy":
             parts.append(_checks())
         heading = title if title.startswith("The") else _heading(title)
-        parts.append(f"## {heading}\n\n{text.strip()}\n\n" if text.strip() else f"## {heading}\n\n")
-        parts[-1] += _table(("key", "type", "default", "what it is"), rows)
+        about = f"{text.strip()}\n\n" if text.strip() else ""
+        parts.append(f"## {heading}\n\n{about}{_table(COLUMNS, rows)}")
     return "\n".join(parts)
 
 
@@ -115,8 +127,8 @@ def main() -> int:
 
 def _checks() -> str:
     rows = _rows("", CheckRule.model_fields)
-    rows = [(key, kind, "the check's own" if default == REQUIRED else default, text) for key, kind, default, text in rows]
-    text = CHECKS + _table(("key", "type", "default", "what it is"), rows) + CHECK_DEFAULTS
+    rows = [(key, kind, "the check's own", text) for key, kind, _, text in rows]
+    text = _unwrapped(CHECKS) + _table(COLUMNS, rows) + CHECK_DEFAULTS
     return text + _table(("check", "severity", "tolerance", "sigmas", "min_rows", "what it is"), list(_check_rows()))
 
 
@@ -125,6 +137,11 @@ def _check_rows() -> Iterator[tuple[str, ...]]:
         rule: CheckRule = field.default
         numbers = (f"{rule.tolerance:g}", f"{rule.sigmas:g}", str(rule.min_rows))
         yield (f"`{field.alias or name}`", f"`{rule.severity}`", *numbers, _cell(field.description or ""))
+
+
+def _unwrapped(text: str) -> str:
+    """One line for each paragraph."""
+    return re.sub(r"(?<!\n)\n(?![\n ]|\Z)", " ", text)
 
 
 def _heading(title: str) -> str:
@@ -148,21 +165,23 @@ def _rows(block: str, fields: dict[str, FieldInfo]) -> list[tuple[str, str, str,
 
 def _type(annotation: Any, field: FieldInfo | None = None) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _type(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(_type(item) for item in arguments if item is not type(None))
-    if origin is list:
-        return f"list of {'channels' if _channels(arguments[0]) else _type(arguments[0])}"
-    if origin is dict:
-        return f"mapping of names to {_type(arguments[1])}"
-    if origin is tuple:
-        return "[k, m]"
+    if origin in (list, dict, tuple):
+        return _collection(origin, arguments)
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", timedelta: "duration"}
     name = names.get(annotation, getattr(annotation, "__name__", str(annotation)))
     return name + _bounds(field)
+
+
+def _collection(origin: type, arguments: tuple[Any, ...]) -> str:
+    if origin is tuple:
+        return "[k, m]"
+    if origin is dict:
+        return f"mapping of names to {_type(arguments[1])}"
+    return f"list of {'channels' if _channels(arguments[0]) else _type(arguments[0])}"
 
 
 def _bounds(field: FieldInfo | None) -> str:
@@ -207,7 +226,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -220,6 +239,9 @@ def _plain(value: Any) -> Any:
         if isinstance(properties, dict):
             for item in properties.values():
                 item.pop("title", None)
+                if _ISO_DURATION.fullmatch(str(item.get("default"))):
+                    default = TypeAdapter(timedelta).validate_python(item["default"])
+                    item |= {"default": format_duration(default), "pattern": r"^\d+[mhdw]$"}
         return found
     if isinstance(value, list):
         return [_plain(item) for item in value]

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -69,7 +68,6 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         "PYTHONWARNINGS": "error",
         "OMP_NUM_THREADS": "1",
     }
-    started = time.monotonic()
     result = subprocess.run(
         ["bash", "-c", script(parts, free_port())],
         cwd=tmp_path,
@@ -81,7 +79,6 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
-    print(result.stdout, f"{time.monotonic() - started:.1f} s")
     outputs = {}
     for part in result.stdout.split(MARK)[1:]:
         number, _, text = part.partition("\n")
