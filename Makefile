@@ -12,8 +12,7 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: .venv/demo  ## two models, two months of real flights: trained, replayed, monitored (STORE=s3: over S3)
-	@$(MAKE) --no-print-directory $(if $(filter s3,$(STORE)),.venv/dev,.venv/demo)
+demo: .venv/$(if $(filter s3,$(STORE)),dev,demo)  ## two models, two months of real flights: trained, replayed, monitored (STORE=s3: over S3)
 	@$(BIN)/python -m demo.run --store $(STORE)
 
 .PHONY: demo-clean
@@ -21,7 +20,7 @@ demo-clean:  ## forget the demo: its store, its Airflow databases, its logs
 	rm -rf .demo
 
 .PHONY: ui
-ui: .venv/demo  ## Airflow on the demo's store, on loopback; Ctrl-C stops it
+ui: .venv/$(if $(filter s3,$(STORE)),dev,demo)  ## Airflow on the demo's store, on loopback; Ctrl-C stops it
 	@$(BIN)/python -m demo.ui --store $(STORE)
 
 .PHONY: serve
