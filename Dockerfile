@@ -25,6 +25,8 @@ RUN pip install --no-cache-dir --no-deps /tmp/package
 COPY dags /opt/airflow/dags
 COPY plugins /opt/airflow/plugins
 COPY models /opt/airflow/models
+# The example retraining DAG runs the demo's training script.
+COPY demo /opt/airflow/demo
 
 WORKDIR /opt/airflow
 USER 50000:50000

@@ -41,9 +41,7 @@ this line at the top of a file:
 What every measurement is, and why the defaults are what they are: [statistics](statistics.md).
 
 **Types.** A *duration* is a number and a unit: `30m`, `6h`, `3d`, `2w`. A *date* is written `2013-03-01`. A
-*location* is `s3://bucket/prefix`, an absolute path, or a path inside the monitor's store. YAML reads the words
-`on`, `off`, `yes` and `no` as true and false: put them in quotes where a text is meant, as in `severity: "off"`.
-A label is a text too: `positive: "1"`.
+*location* is `s3://bucket/prefix`, an absolute path, or a path inside the monitor's store.
 
 **What changes a verdict.** Everything but `policy`, `report`, `description` and `owner` goes into the fingerprint
 of the configuration, which each verdict records. A window that has been measured keeps its verdict until it is run
@@ -53,9 +51,9 @@ CHECKS = """## `checks`
 
 A check that is given in part keeps its other defaults: `checks: {nulls: {tolerance: 0.2}}` changes one number.
 
-Each check has four settings. Not every check uses all of them: `schema` uses the severity alone; `quarantine` and
-`label_coverage` use severity and tolerance; `volume` does not use `min_rows`, nor `worse_than_average` the
-tolerance. A check of severity `info` that has too few rows informs, and does not make the window `unknown`.
+A check has up to four settings. `schema` has the severity alone, `quarantine` and `label_coverage` have severity and
+tolerance, and `volume` has no `min_rows`. A check of severity `info` that has too few rows informs, and does not make
+the window `unknown`.
 
 """
 CHECK_DEFAULTS = """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +11,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from monitoring import documents
 from monitoring.capture import records
 from monitoring.capture.records import FEATURE_PREFIX
 from monitoring.config import ModelConfig
-from monitoring.errors import ConfigError, ConflictError, MonitorError
+from monitoring.errors import ConfigError, ConflictError
 from monitoring.judge.checks import Reference
 from monitoring.judge.limits import Limits, learn_limits
 from monitoring.monitor import Monitor
 from monitoring.profile import ColumnSpec, OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.sampling import bottom_k
+from monitoring.training_rows import read_training_rows
 from monitoring.window import LENGTHS, Window, iso
 
 KIND, SCHEMA_VERSION = "baseline", 1
 POINTER, POINTER_VERSION = "baseline-versions", 1
+_VERSION = re.compile(r"(?!.*\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -71,12 +70,13 @@ def create_baseline(
     Raises:
         ConfigError: The rows do not fit the model, or the version exists with other content.
     """
+    if version and not _VERSION.fullmatch(version):
+        allowed = "letters, digits, dots, dashes and underscores, at most 64, no .json"
+        raise ConfigError(f"{version!r} is no name for a version", where=monitor.config.name, allowed=[allowed])
     uri = uri or monitor.config.baseline.uri
-    store, key = _locate(monitor, uri)
-    data = store.get(key)
-    table, labels = _read(data, uri, monitor.config)
+    rows = read_training_rows(monitor, uri)
     known = _versions(monitor)
-    source = documents.fingerprint([data.hex()])
+    source = rows.source
     version = version or documents.fingerprint([source, monitor.config.fingerprint()])[:12]
     start = valid_from or dict(known).get(version, ALWAYS)
     if known and valid_from is None and version not in dict(known):
@@ -85,6 +85,7 @@ def create_baseline(
             where=monitor.config.name,
             hint="say from when the new one is valid: --valid-from 2013-05-01",
         )
+    table, labels = rows.records, rows.labels
     baseline = learn_baseline(table, labels, monitor.config, version=version, valid_from=start, source=source)
     _write(monitor, baseline, table, labels)
     return baseline
@@ -210,80 +211,3 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequen
             return
         except ConflictError:
             continue  # another version was added in between: add ours to what is there now
-
-
-def _locate(monitor: Monitor, uri: str) -> tuple[Any, str]:
-    folder, _, name = uri.rpartition("/")
-    store, prefix = monitor.source(folder) if folder else (monitor.store, "")
-    return store, prefix + name
-
-
-def _read(data: bytes, uri: str, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:
-    """Training rows as canonical records, and their labels."""
-    try:
-        if uri.endswith(".parquet"):
-            raw = pq.read_table(io.BytesIO(data))
-        elif uri.endswith(".csv"):
-            raw = pyarrow.csv.read_csv(io.BytesIO(data))
-        else:
-            raise ConfigError("a baseline is a Parquet or CSV file", where=uri, allowed=[".parquet", ".csv"])
-    except pa.ArrowException as error:
-        raise ConfigError(f"cannot be read: {error}", where=uri) from error
-    need = [*config.columns.features, config.baseline.score, config.baseline.label, config.baseline.time]
-    absent = [name for name in need if name not in raw.column_names]
-    if absent:
-        raise ConfigError(f"no column {absent[0]!r}", where=uri, allowed=raw.column_names)
-    try:
-        table, labels = _canonical(raw, config)
-    except (pa.ArrowException, MonitorError) as error:
-        raise ConfigError(f"a column has another type than declared: {error}", where=uri) from error
-    _check_rows(table, uri, config)
-    return table, labels
-
-
-def _check_rows(table: pa.Table, uri: str, config: ModelConfig) -> None:
-    """Every row has a time and a probability."""
-    if table.num_rows == 0:
-        raise ConfigError("there are no rows", where=uri)
-    if table["event_time"].null_count:
-        raise ConfigError(f"{config.baseline.time!r} is missing in {table['event_time'].null_count} rows", where=uri)
-    score = table["score"].to_numpy()
-    bad = int(np.count_nonzero(~((score >= 0) & (score <= 1))))  # a NaN is neither
-    if bad:
-        raise ConfigError(f"{config.baseline.score!r} is no probability in {bad} rows", where=uri, allowed=["0 to 1"])
-
-
-def _canonical(raw: pa.Table, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:
-    count = raw.num_rows
-    schema = records.schema(config.columns)
-    score = raw[config.baseline.score].cast(pa.float64())
-    time = raw[config.baseline.time].cast(pa.timestamp("us", tz="UTC"))
-    ids = (
-        raw["event_id"].cast(pa.string())
-        if "event_id" in raw.column_names
-        else pa.array([f"{i}" for i in range(count)])
-    )
-    columns = {
-        "event_id": ids,
-        "event_time": time,
-        "model_version": pa.array([""] * count),
-        "score": score,
-        "prediction": pc.greater_equal(score, config.columns.threshold),
-        "latency_ms": pa.nulls(count, pa.float64()),
-        "status": pa.nulls(count, pa.int32()),
-    }
-    for name, kind in config.columns.features.items():
-        columns[FEATURE_PREFIX + name] = raw[name].cast(pa.float64() if kind == "numeric" else pa.string())
-    labels = raw[config.baseline.label].to_pylist()
-    positive = config.columns.positive
-    marks = [
-        None if label is None or (isinstance(label, float) and math.isnan(label)) else _text(label) == positive
-        for label in labels
-    ]
-    return pa.table(columns, schema=schema), marks
-
-
-def _text(label: object) -> str:
-    if isinstance(label, bool):
-        return str(int(label))
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

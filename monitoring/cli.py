@@ -14,12 +14,13 @@ from typing import Any, NoReturn, ParamSpec
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from monitoring import history, settings
 from monitoring.config import broken_models, load_model, load_models, model_path
-from monitoring.errors import MonitorError
+from monitoring.errors import ConfigError, MonitorError
 from monitoring.judge import Status, Verdict
 from monitoring.monitor import Monitor
 from monitoring.window import LENGTHS, Window
@@ -82,7 +83,7 @@ def _friendly(command: Callable[P, int]) -> Callable[P, int]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return command(*args, **kwargs)
-        except MonitorError as error:
+        except (MonitorError, OSError) as error:
             click.echo(f"error: {error}", err=True)
             return ExitCode.NOT_RUN
 
@@ -90,7 +91,10 @@ def _friendly(command: Callable[P, int]) -> Callable[P, int]:
 
 
 def _models_dir(context: click.Context) -> Path:
-    return Path(context.obj["models"] or settings.models_dir())
+    directory = Path(context.obj["models"] or settings.models_dir())
+    if not directory.is_dir():
+        raise ConfigError("no such directory", where=str(directory), hint=f"set --models or ${settings.MODELS}")
+    return directory
 
 
 def _monitor(context: click.Context, name: str) -> Monitor:
@@ -180,6 +184,7 @@ def run(context: click.Context, name: str, text: str, *, no_report: bool, as_jso
     """Look at one window: pin, read, join, measure, judge, report, decide."""
     monitor = _monitor(context, name)
     window = monitor.window(text) if text else _last_settled(monitor)
+    monitor.require_settled(window, datetime.now(UTC))
     verdict = _run(monitor, window, reports=not no_report)
     if as_json:
         decision = history.load_decision(monitor, window, 1)
@@ -201,6 +206,9 @@ def backfill(context: click.Context, name: str, first: str, last: str, *, no_rep
     """Look at many windows, oldest first; the exit code is the worst one's."""
     monitor = _monitor(context, name)
     window, end = monitor.window(first), monitor.window(last)
+    if end < window:
+        raise click.BadParameter(f"{last} lies before {first}", param_hint="--to")
+    monitor.require_settled(end, datetime.now(UTC))
     count = (end.start - window.start) // LENGTHS[window.every] + 1
     verdicts: list[Verdict] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -223,7 +231,7 @@ _SEVERITY = [ExitCode.OK, ExitCode.WARNED, ExitCode.UNKNOWN, ExitCode.FAILED]
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--last", default=1, show_default=True, help="How many windows of each model.")
+@click.option("--last", type=click.IntRange(min=1), default=1, show_default=True, help="Windows of each model.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
 @_friendly
@@ -286,14 +294,16 @@ def _run(monitor: Monitor, window: Window, *, reports: bool) -> Verdict:
 def _show(verdict: Verdict, monitor: Monitor, *, report: bool) -> None:
     console = Console()
     colour = _COLOURS[verdict.status]
-    console.print(f"[bold]{verdict.model} {verdict.window.label}[/] [{colour}]{verdict.status}[/]: {verdict.headline}")
+    # texts may hold what people's data hold, and square brackets mean something to rich
+    headline = escape(verdict.headline)
+    console.print(f"[bold]{verdict.model} {verdict.window.label}[/] [{colour}]{verdict.status}[/]: {headline}")
     table = _table("check", "about", "status", "value", "ordinary", "limit", "rows")
     for finding in verdict.of_status(Status.FAIL, Status.WARN, Status.UNKNOWN, Status.INFO):
         measured = finding.measurement
         numbers = (measured.value if measured else None, finding.baseline, finding.limit)
         cells = ["" if number is None else f"{number:.4g}" for number in numbers]
         rows = f"{measured.rows}" if measured else ""
-        table.add_row(finding.check, finding.subject, f"{finding.status}", *cells, rows)
+        table.add_row(finding.check, escape(finding.subject), f"{finding.status}", *cells, rows)
     if table.row_count:
         console.print(table)
     decision = history.load_decision(monitor, verdict.window, verdict.revision)

@@ -56,6 +56,10 @@ class PinnedObjectChangedError(TerminalError):
     """An input was changed after a run had pinned it, so the run cannot be repeated on the same inputs."""
 
 
+class WindowNotSettledError(TerminalError):
+    """A window was asked for before its time."""
+
+
 class StoredDocumentError(TerminalError):
     """A stored document cannot be read: broken, foreign, or written by a newer version."""
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from monitoring.config import ModelConfig
+from monitoring.errors import WindowNotSettledError
 from monitoring.store import Store, open_source
 from monitoring.store.layout import Layout
 from monitoring.store.opening import ClientFactory, environment_client
-from monitoring.window import Window
+from monitoring.window import LENGTHS, Window, iso
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,19 @@ class Monitor:
         """When a window is first measured; labels collected before it count."""
         return window.end + self.config.schedule.settle
 
+    def require_settled(self, window: Window, now: datetime) -> None:
+        """Refuse a window that may still get captures: its inputs would be pinned in part, for good.
+
+        Raises:
+            WindowNotSettledError: It has not settled at `now`.
+        """
+        if now < self.as_of(window):
+            raise WindowNotSettledError(
+                f"{window.label} settles at {iso(self.as_of(window))}",
+                where=self.config.name,
+                hint="name an earlier window, or wait",
+            )
+
     def ended(self, window: Window) -> bool:
         """Whether the window lies after the last monitored day."""
         end = self.config.schedule.end
@@ -57,7 +71,5 @@ class Monitor:
         """The first run that looks after the window's label horizon has passed."""
         if self.config.labels is None:
             return window
-        epoch = window
-        while self.as_of(epoch) < window.end + self.config.labels.horizon:
-            epoch = epoch.shift(1)
-        return epoch
+        late = self.config.labels.horizon - self.config.schedule.settle
+        return window.shift(max(-(-late // LENGTHS[window.every]), 0))

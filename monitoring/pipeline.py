@@ -30,6 +30,9 @@ from monitoring.monitor import Monitor
 from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.window import LENGTHS, Window
 
+# How far back a missed last look is looked for, in windows; and how many windows in a row may be missing
+_FURTHEST, _MOST_MISSED = 1000, 60
+
 
 @dataclass(frozen=True, order=True)
 class Revision:
@@ -77,9 +80,13 @@ def join_labels(monitor: Monitor, window: Window, *, reports: bool = True) -> li
 
 
 def _done(monitor: Monitor, revision: Revision, reports: bool) -> bool:
+    """Whether this look was taken: windows that run out of their order may number their looks anew."""
     place = (revision.window, revision.number)
-    report = monitor.store.exists(monitor.layout.report(*place)) if reports else True
-    return report and monitor.store.exists(monitor.layout.verdict(*place))
+    if not monitor.store.exists(monitor.layout.verdict(*place)):
+        return False
+    taken = history.load_verdict(monitor, *place)
+    shown = not reports or monitor.store.exists(monitor.layout.report(*place))
+    return shown and taken.as_of == monitor.as_of(revision.epoch)
 
 
 def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> list[Revision]:
@@ -127,8 +134,8 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
         final=revision.epoch >= monitor.final_epoch(window),
         coverage=joined[window].coverage() if monitor.config.labels else None,
         quarantined=sum(own.counts.quarantined.values()),
-        missing_columns=own.counts.missing_columns,
-        changed_columns=own.counts.changed_columns,
+        missing_columns=own.counts.columns_at_fault(own.counts.missing_columns),
+        changed_columns=own.counts.columns_at_fault(own.counts.changed_columns),
         new_columns=own.counts.new_columns,
     )
     look = Look(
@@ -177,12 +184,26 @@ def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> li
 
 
 def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
-    """Windows that have been read and whose horizon had not passed at the run before, this one included."""
-    found, older = [], window
-    while monitor.started(older) and monitor.final_epoch(older) >= window:
-        if older == window or monitor.store.exists(monitor.layout.verdict(older, 1)):
+    """This window, and those before it that were looked at and may be due for another look.
+
+    Beyond the horizon these are windows that never got their last look, because runs were missed.
+    """
+    found = [window]
+    for back in range(1, _FURTHEST):
+        older = window.shift(-back)
+        if not monitor.started(older):
+            break
+        within = monitor.final_epoch(older) >= window
+        latest = history.latest_verdict(monitor, older)
+        if not within and latest is not None and latest.final:
+            break
+        if latest is not None:
             found.append(older)
-        older = older.shift(-1)
+        elif (
+            not within
+            and back > _MOST_MISSED + (monitor.final_epoch(window).start - window.start) // LENGTHS[window.every]
+        ):
+            break
     return found
 
 
@@ -236,18 +257,29 @@ def _decide(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Ba
 
 
 def _history(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Baseline | None) -> History:
+    """What was known when this look was taken; nothing but the last decision for a later look."""
     policy = monitor.config.policy.retrain
-    back = policy.confirm[1] if policy else 1
-    past = [verdict.window.shift(-i) for i in range(back, 0, -1)]
-    seen = [history.latest_verdict(monitor, w, verdict.as_of) for w in past if monitor.started(w)]
-    cooling = policy.cooldown // LENGTHS[verdict.window.every] if policy else 0
-    asked = [verdict.window.shift(-i) for i in range(max(cooling, 1), 0, -1)]
-    decided = [history.load_decision(monitor, w, 1) for w in asked if monitor.started(w)]
-    return History(
-        tuple(item for item in seen if item is not None),
-        tuple(item for item in decided if item is not None),
-        _labelled_rows(monitor, revision.epoch, baseline) if verdict.performance_status is Status.FAIL else 0,
-    )
+    decided = history.decisions_before(monitor, verdict.window)
+    if revision.number > 1:
+        return History(decisions=tuple(decided[-1:]))
+    seen = _judged_before(monitor, verdict, policy.confirm[1] if policy else 1)
+    failing = any(past.performance_status is Status.FAIL for past in (*seen, verdict))
+    return History(tuple(seen), tuple(decided), _labelled_rows(monitor, revision.epoch, baseline) if failing else 0)
+
+
+def _judged_before(monitor: Monitor, verdict: Verdict, count: int) -> list[Verdict]:
+    """The newest looks before this one, back to `count` windows whose performance was known, oldest first."""
+    horizon = monitor.final_epoch(verdict.window).start - verdict.window.start
+    found: list[Verdict] = []
+    for back in range(1, horizon // LENGTHS[verdict.window.every] + count + 1):
+        window = verdict.window.shift(-back)
+        past = history.latest_verdict(monitor, window, verdict.as_of) if monitor.started(window) else None
+        if past is not None:
+            found.append(past)
+            count -= past.performance_status is not Status.UNKNOWN
+        if not count:
+            break
+    return found[::-1]
 
 
 def _labelled_rows(monitor: Monitor, until: Window, baseline: Baseline | None) -> int:

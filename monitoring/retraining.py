@@ -22,6 +22,7 @@ from monitoring.errors import ConfigError, ConflictError
 from monitoring.labels import join
 from monitoring.labels.epochs import EpochReader
 from monitoring.monitor import Monitor
+from monitoring.training_rows import read_training_rows
 from monitoring.window import Window, iso
 
 REQUEST, PROMOTION, SCHEMA_VERSION = "retraining-request", "retraining", 1
@@ -209,23 +210,21 @@ def request_for(monitor: Monitor, window: Window) -> dict[str, Any]:
 
 def _original_rows(monitor: Monitor, schema: pa.Schema) -> pa.Table:
     """The configured training rows, in the schema of labelled windows."""
-    uri, columns = monitor.config.baseline.uri, monitor.config.baseline
-    folder, _, file = uri.rpartition("/")
-    store, prefix = monitor.source(folder) if folder else (monitor.store, "")
-    raw = pq.read_table(io.BytesIO(store.get(prefix + file)))
-    names = {"event_time": columns.time, "label": columns.label, "score": columns.score}
-    count = raw.num_rows
-    return pa.table(
-        {
-            field.name: (
-                raw[names.get(field.name, field.name)].cast(field.type)
-                if names.get(field.name, field.name) in raw.column_names
-                else pa.array([field.name] * count, pa.string())
-            )
-            for field in schema
-        },
-        schema=schema,
-    )
+    rows = read_training_rows(monitor, monitor.config.baseline.uri)
+    count = rows.records.num_rows
+    # any other text than the positive label is negative
+    names = {True: monitor.config.columns.positive, False: f"not {monitor.config.columns.positive}", None: None}
+    if monitor.config.columns.positive in {"0", "1"}:
+        names[False] = str(1 - int(monitor.config.columns.positive))
+    columns = {
+        "window": pa.array([""] * count, pa.string()),
+        "label": pa.array([names[label] for label in rows.labels], pa.string()),
+    }
+    for field in schema:
+        if field.name not in columns:
+            known = field.name in rows.records.column_names
+            columns[field.name] = rows.records[field.name if known else FEATURE_PREFIX + field.name]
+    return pa.table({field.name: columns[field.name] for field in schema}, schema=schema)
 
 
 def _point_to(monitor: Monitor, version: str, start: datetime) -> None:

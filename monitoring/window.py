@@ -15,6 +15,7 @@ LENGTHS: dict[Every, timedelta] = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 
 
@@ -74,6 +75,8 @@ class Window:
             moment = datetime.fromisoformat(text)
         except ValueError as error:
             raise ConfigError(f"{text!r} is not a window", hint="write a date like 2013-04-20") from error
+        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            raise ConfigError(f"{text!r} is out of range", allowed=[f"{_FIRST_YEAR} to {_LAST_YEAR}"])
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         window = cls.containing(moment, every)
         if window.start != moment:

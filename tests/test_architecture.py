@@ -24,6 +24,7 @@ ORDER = (
     ("measure",),
     ("judge",),
     ("decide",),
+    ("training_rows",),
     ("baseline", "history"),
     ("engine",),
     ("pipeline",),

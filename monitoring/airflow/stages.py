@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from monitoring.airflow.errors import airflow_outcome
@@ -39,6 +40,7 @@ def pin_inputs(config: ModelConfig, context: Any) -> list[int]:
     monitor, window = monitor_of(config), window_of(config, context)
     if monitor.ended(window) or not monitor.started(window):
         raise AirflowSkipException(f"{window.label} is outside the schedule's start and end")
+    monitor.require_settled(window, datetime.now(UTC))
     batches = pipeline.pin_inputs(monitor, window)
     context["ti"].xcom_push(key="window", value=window.label)
     return list(range(0, batches, _step(batches)))

@@ -90,8 +90,8 @@ class Batch:
     read: int
     duplicate: int
     quarantined: list[Quarantined] = field(default_factory=list)
-    missing_columns: list[str] = field(default_factory=list)
-    changed_columns: list[str] = field(default_factory=list)
+    missing_columns: dict[str, int] = field(default_factory=dict)
+    changed_columns: dict[str, int] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
 
 
@@ -153,8 +153,8 @@ def build_batch(rows: list[Row], quarantined: list[Quarantined], columns: Column
         read,
         duplicate,
         quarantined,
-        missing_columns=sorted(absent),
-        changed_columns=sorted(at_fault - absent),
+        missing_columns={name: counts[name] for name in sorted(absent)},
+        changed_columns={name: counts[name] for name in sorted(at_fault - absent)},
         new_columns=new[:_MOST_NEW_COLUMNS],
     )
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.capture.records import Origin, Quarantined, Reason, Row
-from monitoring.config.model import Columns
+from monitoring.config.model import Columns, plain_label
 
 
 class _UnreadableError(Exception):
@@ -237,10 +237,8 @@ def _label(value: Any) -> str:
         value = value.get("label")
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         text = str(value).strip()
         if text and _is_text(text):
-            return text
+            return plain_label(text)
     raise _UnreadableError(Reason.BAD_LABEL, f"label is {str(value)[:40]!a}")

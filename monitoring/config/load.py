@@ -52,15 +52,20 @@ def load_model(path: Path) -> ModelConfig:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError("not valid YAML: not UTF-8 text", where=f"{path}:1") from error
-    except FileNotFoundError as error:
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
         raise ConfigError(f"no model {path.stem!r}", where=str(path), allowed=known) from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_duplicates(path, root)
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"not valid YAML: {error.problem}", where=f"{path}:{line}") from error
+    except RecursionError as error:
+        raise ConfigError("not valid YAML: nested too deeply", where=f"{path}:1") from error
     except (yaml.YAMLError, ValueError) as error:  # control characters, or a date that does not exist
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", where=f"{path}:1") from error
     if not isinstance(content, dict):
@@ -77,6 +82,20 @@ def load_model(path: Path) -> ModelConfig:
             hint="a model's name and its file's name must agree",
         )
     return config
+
+
+def _refuse_duplicates(path: Path, node: yaml.Node | None) -> None:
+    """YAML takes the last of two equal keys without a word."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{key.value!r} is given twice", where=f"{path}:{key.start_mark.line + 1}")
+            seen.add(key.value)
+            _refuse_duplicates(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_duplicates(path, item)
 
 
 def _explain(path: Path, root: yaml.Node | None, error: ValidationError) -> ConfigError:

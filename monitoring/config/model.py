@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from monitoring.documents import fingerprint
 from monitoring.window import LENGTHS, Every
 
+_LONGEST, _LONGEST_DAYS = 1_000_000, 730
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -25,7 +26,13 @@ def parse_duration(value: object) -> timedelta:
     match = re.fullmatch(r"(\d+)([mhdw])", str(value))
     if match is None:
         raise ValueError("write a duration as a number and a unit: 30m, 6h, 3d or 2w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    number = int(match[1])
+    if number > _LONGEST:
+        raise ValueError(f"at most {_LONGEST} of a unit")
+    duration = timedelta(**{_UNITS[match[2]]: number})
+    if duration > timedelta(days=_LONGEST_DAYS):
+        raise ValueError(f"at most {_LONGEST_DAYS}d")
+    return duration
 
 
 def format_duration(value: timedelta) -> str:
@@ -46,11 +53,23 @@ Duration = Annotated[
     BeforeValidator(parse_duration, json_schema_input_type=str),
     PlainSerializer(format_duration, return_type=str),
 ]
-Severity = Literal["fail", "warn", "info", "off"]
+# YAML reads a bare `off` as false
+Severity = Annotated[
+    Literal["fail", "warn", "info", "off"], BeforeValidator(lambda value: "off" if value is False else value)
+]
 FeatureType = Literal["numeric", "categorical"]
 
 
 _RESERVED = ("site", "serving")
+
+
+def plain_label(text: str) -> str:
+    """One spelling for a label, whichever way its number was written.
+
+    >>> plain_label("1.0"), plain_label("1"), plain_label("late")
+    ('1', '1', 'late')
+    """
+    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", text.strip())
 
 
 class _Strict(BaseModel):
@@ -64,18 +83,24 @@ class Schedule(_Strict):
     settle: Duration = Field(
         timedelta(hours=6),
         description="How long after a window's end it is measured. Captures are delivered minutes late, most"
-        " labels later; what comes after this makes a new revision.",
+        " labels later. A label that comes after this makes a new revision; a capture that comes after it is not"
+        " read.",
     )
     start: date | None = Field(
         None, description="First day to monitor. Airflow schedules nothing before it; without it, today."
     )
 
-    end: date | None = Field(None, description="Last day to monitor; Airflow schedules nothing after it.")
+    end: date | None = Field(
+        None,
+        description="Last day to monitor; later runs are skipped, so that the last windows stay provisional.",
+    )
 
     @model_validator(mode="after")
     def _settle_within_a_window(self) -> Self:
         if self.settle >= LENGTHS[self.every]:
             raise ValueError(f"settle must be shorter than a window ({self.every})")
+        if self.start and self.end and self.end < self.start:
+            raise ValueError("end lies before start")
         return self
 
 
@@ -100,7 +125,7 @@ class Labels(_Strict):
     horizon: Duration = Field(
         timedelta(days=30),
         description="How long a window waits for labels. When it has passed the window is final; a label that"
-        " comes later is counted as expired.",
+        " comes later changes nothing.",
     )
 
 
@@ -115,7 +140,9 @@ class Columns(_Strict):
     )
     score: str = Field("score", description="The response field that holds the probability of the positive class.")
     threshold: float = Field(0.5, ge=0, le=1, description="A score at or above it counts as a positive prediction.")
-    positive: str = Field("1", description="The label that means the positive class; every other label is negative.")
+    positive: Annotated[str, BeforeValidator(lambda value: plain_label(str(value)))] = Field(
+        "1", description="The label that means the positive class; every other label is negative."
+    )
 
 
 class Baseline(_Strict):
@@ -154,6 +181,14 @@ class CheckRule(_Strict):
     tolerance: float = Field(0.0, ge=0, description="Smallest change that matters, in the measurement's unit.")
     sigmas: float = Field(3.0, ge=0, description="Smallest change in standard deviations of baseline windows.")
     min_rows: int = Field(200, ge=1, description="Fewer rows than this give `unknown`.")
+
+
+_USELESS = {
+    "schema": ("tolerance", "sigmas", "min_rows"),
+    "quarantine": ("sigmas", "min_rows"),
+    "volume": ("min_rows",),
+    "label_coverage": ("sigmas", "min_rows"),
+}
 
 
 class Checks(_Strict):
@@ -203,8 +238,8 @@ class Checks(_Strict):
     )
     worse_than_average: CheckRule = Field(
         CheckRule(severity="fail", sigmas=2.0),
-        description="Brier skill score below 0: always predicting the average rate would have been better."
-        " `sigmas` are standard errors: with 2 the upper end of the interval must be below 0.",
+        description="Brier skill score below 0 by more than `tolerance`: always predicting the average rate would"
+        " have been better. `sigmas` are standard errors: with 2 the upper end of the interval must be below.",
     )
     ranking: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.25),
@@ -218,10 +253,14 @@ class Checks(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _keep_other_defaults(cls, data: Any) -> Any:
-        """A check that is given in part keeps its other defaults."""
+        """A check that is given in part keeps its other defaults; a setting that it has no use for is refused."""
         if not isinstance(data, dict):
             return data
         defaults = {field.alias or name: field.default for name, field in cls.model_fields.items()}
+        for name, rule in data.items():
+            for key in _USELESS.get(name, ()) if isinstance(rule, dict) else ():
+                if key in rule and rule[key] != getattr(defaults[name], key):
+                    raise ValueError(f"the check {name} has no use for {key!r}")
         return {
             name: {**defaults[name].model_dump(), **rule} if name in defaults and isinstance(rule, dict) else rule
             for name, rule in data.items()
@@ -233,8 +272,9 @@ class RetrainPolicy(_Strict):
 
     confirm: tuple[int, int] = Field(
         (3, 5),
-        description="k of m: of the last m windows with known performance, at least k must fail. One bad day"
-        " is weather, three of five are a climate.",
+        description="k of m: of the last m windows with known performance, at least k must fail on their own rows."
+        " Trailing windows overlap, so that one bad day fails a week of them; three bad days of five are no"
+        " accident.",
     )
     cooldown: Duration = Field(timedelta(days=14), description="No second request within this time.")
     min_labels: int = Field(2000, ge=1, description="Labelled rows since the baseline that must be there.")

@@ -7,15 +7,11 @@ from datetime import datetime
 
 from monitoring.config.model import Policy, RetrainPolicy
 from monitoring.decide.decision import Action, Decision, State, Veto
-from monitoring.judge.verdict import Status, Verdict
+from monitoring.judge.verdict import Code, Status, Verdict
 from monitoring.window import Window
 
-_STATE = {
-    Status.OK: State.HEALTHY,
-    Status.WARN: State.HEALTHY,
-    Status.FAIL: State.FAILING,
-    Status.UNKNOWN: State.UNKNOWN,
-}
+# What makes a window's state unknown; too few rows or labels alone leave it as it was
+_BLIND = frozenset({Code.NO_DATA, Code.NO_BASELINE})
 
 
 @dataclass(frozen=True)
@@ -44,20 +40,12 @@ def decide(verdict: Verdict, history: History, policy: Policy) -> Decision:
         history: What came before it.
         policy: The model's policy.
     """
-    state = _STATE[verdict.status]
     previous = history.decisions[-1].state if history.decisions else None
+    state = _state(verdict, history, previous)
     failing = _failing_since(verdict, history)
     if verdict.revision > 1:
-        return _decision(
-            verdict,
-            Action.NONE,
-            state,
-            previous,
-            False,
-            failing,
-            ("A later look at a window that was decided upon before; the next window's decision takes it in.",),
-            (),
-        )
+        later = "A later look at a window that was decided upon before; the next window's decision takes it in."
+        return _decision(verdict, Action.NONE, state, previous, False, failing, (later,), ())
     changed = state is not (previous or State.HEALTHY)
     reasons = [verdict.headline]
     vetoes: list[Veto] = []
@@ -98,6 +86,23 @@ def _decision(
     )
 
 
+def _state(verdict: Verdict, history: History, previous: State | None) -> State:
+    """How the model stands: by its data now, and by the newest window whose performance is known.
+
+    Labels may be weeks late: then the newest windows say nothing of the performance, and older ones do.
+    """
+    if any(finding.code in _BLIND for finding in verdict.findings):
+        return State.UNKNOWN
+    if any(not finding.about_performance for finding in verdict.of_status(Status.FAIL)):
+        return State.FAILING
+    judged = _judged(verdict, history)
+    if judged:
+        return State.FAILING if judged[-1].performance_status is Status.FAIL else State.HEALTHY
+    if verdict.status is Status.UNKNOWN:
+        return previous or State.UNKNOWN
+    return State.HEALTHY
+
+
 def _judged(verdict: Verdict, history: History) -> list[Verdict]:
     """The windows whose performance is known, under the baseline of this verdict, oldest first."""
     return [
@@ -113,16 +118,23 @@ def _performance_fails(verdict: Verdict, history: History) -> bool:
     return bool(judged) and judged[-1].performance_status is Status.FAIL
 
 
+def _fails_alone(verdict: Verdict) -> bool:
+    """Whether the window's own rows fail, or, where they are too few to tell, its trailing ones."""
+    own = verdict.own_performance
+    return (verdict.performance_status if own is Status.UNKNOWN else own) is Status.FAIL
+
+
 def _failing_since(verdict: Verdict, history: History) -> str:
-    """The first window of the present run of failures.
+    """The first window of the present run of failures; windows of which nothing is known do not end it.
 
     When the run is longer than the history at hand, the decision on its oldest window knows since when.
     """
     since = ""
     for past in reversed((*history.verdicts, verdict)):
-        if past.status is not Status.FAIL:
+        if past.status is Status.FAIL:
+            since = past.window.label
+        elif past.status is not Status.UNKNOWN:
             return since
-        since = past.window.label
     earlier = {decision.window: decision.since for decision in history.decisions}
     return earlier.get(since) or since
 
@@ -133,8 +145,11 @@ def _vetoes(verdict: Verdict, history: History, policy: RetrainPolicy | None) ->
     vetoes, reasons = [], []
     needed, among = policy.confirm
     recent = _judged(verdict, history)[-among:]
-    failed = sum(past.performance_status is Status.FAIL for past in recent)
-    confirmed = f"Performance failed in {failed} of the last {len(recent)} judged windows; {needed} of {among} confirm."
+    failed = sum(_fails_alone(past) for past in recent)
+    confirmed = (
+        f"Of the last {len(recent)} windows with known performance {failed} fail on their own rows;"
+        f" {needed} of {among} confirm."
+    )
     reasons.append(confirmed)
     if failed < needed:
         vetoes.append(Veto.NOT_CONFIRMED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from monitoring import documents
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture import records, sagemaker
 from monitoring.capture.pinning import load_manifest, pin, read_pinned
-from monitoring.capture.records import FEATURE_PREFIX, Quarantined, Row
+from monitoring.capture.records import COLUMN_AT_FAULT, FEATURE_PREFIX, Quarantined, Row
 from monitoring.errors import StoredDocumentError
 from monitoring.monitor import Monitor
 from monitoring.profile import ProfileSpec, WindowProfile
@@ -32,8 +33,8 @@ class ReadCounts:
         profiled: Records that count.
         duplicate: Records whose event id was there before.
         quarantined: Records that could not be used, by reason.
-        missing_columns: Features absent from at least half of a batch.
-        changed_columns: Features that did not parse in at least half of a batch.
+        missing_columns: Rows without a feature that at least half of their batch lack, by feature.
+        changed_columns: Rows with a value that does not parse, like at least half of their batch, by feature.
         new_columns: Columns that no feature declares.
         content: Hash of every object's key and content.
     """
@@ -42,8 +43,8 @@ class ReadCounts:
     profiled: int
     duplicate: int
     quarantined: dict[str, int]
-    missing_columns: tuple[str, ...]
-    changed_columns: tuple[str, ...]
+    missing_columns: dict[str, int]
+    changed_columns: dict[str, int]
     new_columns: tuple[str, ...]
     content: str
 
@@ -54,9 +55,9 @@ class ReadCounts:
             read=sum(part.read for part in parts),
             profiled=profiled,
             duplicate=sum(part.duplicate + part.profiled for part in parts) - profiled,
-            quarantined=dict(sorted(sum((Counter(part.quarantined) for part in parts), Counter()).items())),
-            missing_columns=tuple(sorted({name for part in parts for name in part.missing_columns})),
-            changed_columns=tuple(sorted({name for part in parts for name in part.changed_columns})),
+            quarantined=_sum(part.quarantined for part in parts),
+            missing_columns=_sum(part.missing_columns for part in parts),
+            changed_columns=_sum(part.changed_columns for part in parts),
             new_columns=tuple(sorted({name for part in parts for name in part.new_columns})),
             content=documents.fingerprint([part.content for part in parts]),
         )
@@ -74,8 +75,15 @@ class ReadCounts:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From the JSON values of `asdict`."""
-        lists = ("missing_columns", "changed_columns", "new_columns")
-        return cls(**{**data, **{name: tuple(data[name]) for name in lists}})
+        return cls(**{**data, "new_columns": tuple(data["new_columns"])})
+
+    def columns_at_fault(self, rows_at_fault: dict[str, int]) -> tuple[str, ...]:
+        """The features that are at fault in the window as a whole: in a small batch a row or two may look like it."""
+        return tuple(name for name, rows in rows_at_fault.items() if rows >= COLUMN_AT_FAULT * self.read)
+
+
+def _sum(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    return dict(sorted(sum((Counter(part) for part in parts), Counter()).items()))
 
 
 @dataclass(frozen=True)
@@ -113,8 +121,8 @@ def profile_batch(monitor: Monitor, window: Window, batch: int) -> None:
         result.table.num_rows,
         result.duplicate,
         dict(sorted(reasons.items())),
-        tuple(result.missing_columns),
-        tuple(result.changed_columns),
+        result.missing_columns,
+        result.changed_columns,
         tuple(result.new_columns),
         digest.hexdigest(),
     )
@@ -186,6 +194,10 @@ def _spec(baseline: Baseline | None) -> ProfileSpec:
 
 
 def _profile(table: pa.Table, baseline: Baseline | None) -> WindowProfile:
+    for name in _spec(baseline).features:
+        # a window that was read before the feature was declared
+        if FEATURE_PREFIX + name not in table.column_names:
+            table = table.append_column(FEATURE_PREFIX + name, pa.nulls(table.num_rows, pa.string()))
     return WindowProfile.of(table, _spec(baseline), FEATURE_PREFIX)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitoring.config.model import CheckRule, ModelConfig
 from monitoring.judge.limits import Limits, Spread
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.measure.performance import Z95, performance
-from monitoring.profile import CategoricalProfile, OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,14 @@ def run_checks(evidence: Evidence, reference: Reference, config: ModelConfig) ->
     if config.labels is not None:
         yield from _coverage(evidence, checks.label_coverage)
         yield from _performance(evidence, reference, config)
+
+
+def performance_alone(evidence: Evidence, reference: Reference, config: ModelConfig) -> list[Status]:
+    """How the performance checks turn out on the window's rows alone."""
+    if config.labels is None:
+        return []
+    alone = replace(evidence, trailing_outcomes=evidence.outcomes, windows=1)
+    return [finding.status for finding in _performance(alone, reference, config)]
 
 
 def _fired(rule: CheckRule) -> Status:
@@ -218,8 +226,13 @@ def _performance(evidence: Evidence, reference: Reference, config: ModelConfig) 
         if rule.severity == "off":
             continue
         measurement = judged[check]
-        if rows < rule.min_rows or measurement.value is None:
+        if rows < rule.min_rows:
             yield _few(check, "", rule, rows, Code.TOO_FEW_LABELS, "labelled rows", windows)
+            continue
+        if measurement.value is None:
+            status = Status.INFO if rule.severity == "info" else Status.UNKNOWN
+            message = f"All {rows} labelled rows are of one class, so that this is not defined."
+            yield Finding(check, "", status, Code.UNTESTABLE, message, windows=windows)
             continue
         spread = reference.limits.spread(check, windows)
         limit, fired, code = _performance_limit(check, measurement, rule, spread)
@@ -238,7 +251,7 @@ def _performance_limit(
     if check == "worse_than_average":
         high = measurement.high if measurement.high is not None else value
         error = (high - value) / Z95
-        return 0.0, value + rule.sigmas * error < 0, Code.WORSE_THAN_AVERAGE
+        return -rule.tolerance, value + rule.sigmas * error < -rule.tolerance, Code.WORSE_THAN_AVERAGE
     if spread is None:
         return None, False, Code.WITHIN_LIMITS
     if check == "ranking":
@@ -269,12 +282,3 @@ def _performance_message(check: str, numbers: dict[str, Measurement], spread: Sp
     if check == "ranking":
         return f"ROC AUC {over} is {value['roc_auc']:.3f}{ordinary}."
     return f"{over[0].upper()}{over[1:]} {rates}: calibration {value['calibration']:+.3f}{ordinary}."
-
-
-def unseen_examples(profile: WindowProfile) -> dict[str, tuple[str, ...]]:
-    """The first categories of each column that the baseline does not count by name."""
-    return {
-        name: column.examples
-        for name, column in profile.features.items()
-        if isinstance(column, CategoricalProfile) and column.examples
-    }

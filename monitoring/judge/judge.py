@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.config.model import ModelConfig
-from monitoring.judge.checks import Evidence, Reference, run_checks
+from monitoring.judge.checks import Evidence, Reference, performance_alone, run_checks
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
 from monitoring.measure import Measurement
-from monitoring.measure.performance import performance
+from monitoring.measure.performance import performance, proportion
+from monitoring.profile.columns import quantile
+from monitoring.profile.window import LATENCY
 from monitoring.window import Window
 
 _ORDER = {Status.FAIL: 0, Status.UNKNOWN: 1, Status.WARN: 2, Status.INFO: 3, Status.OK: 4}
@@ -60,6 +62,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         ]
     else:
         findings = list(run_checks(evidence, reference, config))
+    own = performance_alone(evidence, reference, config) if reference and evidence.profile.rows else []
     findings.sort(key=lambda finding: _ORDER[finding.status])
     status = worst([finding.status for finding in findings])
     return Verdict(
@@ -69,6 +72,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         as_of=look.as_of,
         final=look.final,
         status=status,
+        own_performance=worst(own),
         headline=_headline(status, findings, config),
         findings=tuple(findings),
         numbers=_numbers(evidence, config),
@@ -93,6 +97,16 @@ def _numbers(evidence: Evidence, config: ModelConfig) -> dict[str, Measurement]:
         "rows": Measurement("rows", rows, rows, "both", "records, without duplicates"),
         "label_coverage": Measurement("label_coverage", evidence.coverage, rows, "low", "share of rows with a label"),
     }
+    if rows:
+        numbers["positive_rate"] = proportion(
+            "positive_rate", evidence.profile.positives, rows, "both", "share of positive predictions"
+        )
+    latency = quantile(evidence.profile.latency, LATENCY, 0.95)
+    if latency is not None:
+        timed = evidence.profile.latency.rows - evidence.profile.latency.nulls
+        numbers["latency_p95"] = Measurement(
+            "latency_p95", latency, timed, "high", "95th percentile, ms, to the next bin edge"
+        )
     return numbers | (performance(evidence.outcomes, config.columns.threshold) if config.labels else {})
 
 

@@ -104,7 +104,9 @@ def learn_limits(
                 _collect(values, block.drift(profile, reference, spec, contained=profile))
             _collect(values, block.outcome(outcome, threshold))
         for key, found in values.items():
-            spreads.setdefault(key, []).append(Spread.of(found))
+            known = spreads.setdefault(key, [])
+            # undefined for shorter blocks: take the shortest for which it is defined
+            known += [Spread.of(found)] * (length - len(known))
         merged = [a.merge(b) for a, b in zip(merged, profiles[length:], strict=False)]
         labelled = [a.merge(b) for a, b in zip(labelled, outcomes[length:], strict=False)]
     return Limits(rows, {key: tuple(items) for key, items in sorted(spreads.items())})

@@ -114,6 +114,7 @@ class Verdict:
         as_of: Labels collected before this moment count.
         final: Whether the labels' horizon has passed.
         status: The worst of the findings (`info` aside).
+        own_performance: How the performance checks turn out on this window's rows alone.
         headline: One sentence for people.
         findings: Every check's answer, worst first.
         numbers: Measurements of this window alone, by name.
@@ -129,6 +130,7 @@ class Verdict:
     as_of: datetime
     final: bool
     status: Status
+    own_performance: Status
     headline: str
     findings: tuple[Finding, ...]
     numbers: dict[str, Measurement]
@@ -155,6 +157,7 @@ class Verdict:
             "as_of": iso(self.as_of),
             "final": self.final,
             "status": self.status,
+            "own_performance": self.own_performance,
             "headline": self.headline,
             "findings": [finding.to_json() for finding in self.findings],
             "numbers": {name: number.to_json() for name, number in self.numbers.items()},
@@ -174,6 +177,7 @@ class Verdict:
             as_of=datetime.fromisoformat(data["as_of"]),
             final=data["final"],
             status=Status(data["status"]),
+            own_performance=Status(data["own_performance"]),
             headline=data["headline"],
             findings=tuple(Finding.from_json(item) for item in data["findings"]),
             numbers={name: Measurement.from_json(item) for name, item in data["numbers"].items()},

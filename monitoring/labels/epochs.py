@@ -22,7 +22,7 @@ from monitoring.store import ObjectInfo
 from monitoring.window import Window
 
 KIND, SCHEMA_VERSION = "label-epoch", 1
-_DAY = timedelta(days=1)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,12 @@ def _stragglers(monitor: Monitor, window: Window, prefix: str, listing: Any) -> 
 def _collected(listing: Any, prefix: str, start: datetime, end: datetime) -> list[ObjectInfo]:
     """Objects whose hour of collection lies in `[start, end)`, oldest hour first."""
     found = []
-    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    day = (start - _HOUR).replace(hour=0, minute=0, second=0, microsecond=0)
     while day < end:
         for info in listing(f"{prefix}{day:%Y/%m/%d}/"):
             hour = _hour(info.key.removeprefix(prefix), day)
-            if hour is not None and start <= hour < end and info.size:
+            # by the hour's end: until then more may come, and a run in its middle cannot have seen it all
+            if hour is not None and start < hour + _HOUR <= end and info.size:
                 found.append(info)
         day += _DAY
     return sorted(found)

@@ -27,23 +27,20 @@ class Joined:
         labels: One per record, null where there is none, in the records' order.
         read: Label rows that were looked at.
         superseded: Label rows for these records that a later one replaced.
+        elsewhere: Label rows that belong to no record here: `read = joined + superseded + elsewhere`.
         conflicting: Records that were given different labels.
     """
 
     labels: pa.Array
     read: int
     superseded: int
+    elsewhere: int
     conflicting: int
 
     @property
     def joined(self) -> int:
         """Records with a label."""
         return int(len(self.labels) - self.labels.null_count)
-
-    @property
-    def elsewhere(self) -> int:
-        """Label rows that belong to no record here: `read = joined + superseded + elsewhere`."""
-        return self.read - self.joined - self.superseded
 
     def coverage(self) -> float | None:
         """Share of records with a label; None without records."""
@@ -68,17 +65,18 @@ def join(event_ids: pa.ChunkedArray, epochs: Iterable[pa.Table]) -> Joined:
     place = {event_id: i for i, event_id in enumerate(event_ids.to_pylist())}
     labels: list[str | None] = [None] * len(place)
     conflicting: set[int] = set()
-    read = superseded = 0
+    read = superseded = elsewhere = 0
     for table in epochs:
         read += table.num_rows
         mine = table.filter(pc.is_in(table["event_id"], value_set=event_ids.combine_chunks()))
+        elsewhere += table.num_rows - mine.num_rows
         for event_id, label in zip(mine["event_id"].to_pylist(), mine["label"].to_pylist(), strict=True):
             i = place[event_id]
             superseded += labels[i] is not None
             if labels[i] not in (None, label):
                 conflicting.add(i)
             labels[i] = label
-    return Joined(pa.array(labels, pa.string()), read, superseded, len(conflicting))
+    return Joined(pa.array(labels, pa.string()), read, superseded, elsewhere, len(conflicting))
 
 
 def label_state(event_ids: pa.ChunkedArray, epochs: list[pa.Table]) -> list[bool]:

@@ -134,8 +134,9 @@ class NumericProfile:
             nulls=column.null_count,
             infinite=len(column) - column.null_count - len(values),
             counts=tuple(counts.tolist()),
-            low=float(values.min()),
-            high=float(values.max()),
+            # zero has two signs, and which one a minimum keeps depends on the order
+            low=float(values.min()) + 0.0,
+            high=float(values.max()) + 0.0,
             sum_units=sum(int(x) for x in _units(values, spec.unit)),
         )
 
@@ -258,6 +259,21 @@ class CategoricalProfile:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From `to_json`."""
         return cls(**{**data, "counts": tuple(data["counts"]), "examples": tuple(data["examples"])})
+
+
+def quantile(profile: ColumnProfile, spec: ColumnSpec, share: float) -> float | None:
+    """The upper edge of the bin that holds a quantile; the highest value in the last bin, None without values.
+
+    Args:
+        profile: A numeric profile.
+        spec: Its spec.
+        share: Between 0 and 1.
+    """
+    if not isinstance(profile, NumericProfile) or not sum(profile.counts):
+        return None
+    below = np.cumsum(profile.counts)
+    place = int(np.searchsorted(below, share * below[-1]))
+    return spec.edges[place] if place < len(spec.edges) else profile.high
 
 
 ColumnProfile = NumericProfile | CategoricalProfile

@@ -27,7 +27,9 @@ def write_report(monitor: Monitor, window: Window, revision: int) -> str:
     exploration = explore(monitor, facts) if wanted(facts) else None
     key = monitor.layout.report(window, revision)
     ensure_assets(monitor.store)
-    monitor.store.put(key, render(facts, exploration))
+    page = render(facts, exploration)
     update_rows(monitor, row_of(facts, key))
     write_index(monitor.store)
+    # last, because a look counts as shown when its report is there
+    monitor.store.put(key, page)
     return key

@@ -49,7 +49,7 @@ def test_round_trip(inferences: list[CapturedInference]) -> None:
         read = [read_object(key, store.get(key), COLUMNS) for key in keys]
     assert not [bad for _, quarantined in read for bad in quarantined]
     batch = build_batch([row for rows, _ in read for row in rows], [], COLUMNS, DAY)
-    assert (batch.duplicate, batch.quarantined, batch.changed_columns) == (0, [], [])
+    assert (batch.duplicate, batch.quarantined, batch.changed_columns) == (0, [], {})
     found = {row["event_id"]: row for row in batch.table.to_pylist()}
     assert len(found) == len(inferences)
     for item in inferences:

@@ -81,8 +81,8 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
     outputs = {}
     for part in result.stdout.split(MARK)[1:]:
-        number, _, text = part.partition("\n")
-        outputs[int(number)] = text.splitlines()
+        first, *lines = part.splitlines()
+        outputs[int(first)] = lines
     for number, (language, text) in enumerate(parts):
         if language == "text":
             shown = outputs[number - 1]

@@ -199,7 +199,7 @@ def test_labels_of_one_class_are_unknown(make_bench: Make, rows: Any) -> None:
 def test_without_labels_performance_is_not_judged(make_bench: Make, rows: Any) -> None:
     verdict = make_bench(labels=None).judge(rows, coverage=None)
     assert (verdict.status, verdict.performance_status) == (Status.OK, Status.UNKNOWN)
-    assert (verdict.trailing, set(verdict.numbers)) == ({}, {"rows", "label_coverage"})
+    assert (verdict.trailing, set(verdict.numbers)) == ({}, {"rows", "label_coverage", "positive_rate"})
     assert "performance is not monitored" in verdict.headline
 
 

@@ -34,6 +34,7 @@ def verdict() -> Verdict:
         as_of=datetime(2024, 1, 21, 6, tzinfo=UTC),
         final=False,
         status=Status.FAIL,
+        own_performance=Status.FAIL,
         headline="Worse <than> average. And 1 more.",
         findings=findings,
         numbers={"rows": Measurement("rows", 988, 988, "both", "records")},
