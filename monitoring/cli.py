@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -73,6 +74,9 @@ def main() -> NoReturn:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        sys.exit(ExitCode.NOT_RUN)
+    except Exception:  # noqa: BLE001  # a crash must not look like a failed check, which is Python's own code 1
+        traceback.print_exc()
         sys.exit(ExitCode.NOT_RUN)
 
 
