@@ -28,6 +28,7 @@ POLICY = (
     "font-src 'self' file:; base-uri 'none'; form-action 'none'"
 )
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_COUNTS = ("count", "missing")
 _BOOT = """"use strict";
 globalThis.global = globalThis;
 document.addEventListener("DOMContentLoaded", function () {
@@ -203,7 +204,7 @@ def _page_data(widgets: list[Any]) -> dict[str, Any]:
         text, parse_constant=lambda _: None, parse_float=lambda text: float(f"{float(text):.5g}")
     )
     names = _ids(data, {})
-    return {part: _renamed(content, names) for part, content in data.items()}
+    return {part: in_order(_renamed(content, names)) for part, content in data.items()}
 
 
 def _ids(value: object, found: dict[str, str]) -> dict[str, str]:
@@ -218,6 +219,20 @@ def _ids(value: object, found: dict[str, str]) -> dict[str, str]:
         for item in value:
             _ids(item, found)
     return found
+
+
+def in_order(value: Any) -> Any:
+    """The same data with the categories of a summary in alphabetical order: Evidently's comes from a set."""
+    if isinstance(value, list):
+        return [in_order(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ordered = {key: in_order(item) for key, item in value.items()}
+    if ordered.get("description") == "cat" and isinstance(ordered.get("metrics"), list):
+        counts = [item for item in ordered["metrics"] if item["label"] in _COUNTS]
+        others = [item for item in ordered["metrics"] if item["label"] not in _COUNTS]
+        ordered["metrics"] = counts + sorted(others, key=lambda item: str(item["label"]))
+    return ordered
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
