@@ -28,9 +28,9 @@ def _labels(store: Store, keys: list[str]) -> dict[str, str]:
 
 
 def test_prepare_does_nothing_the_second_time(prepared: Store, config: ModelConfig) -> None:
-    before = prepared.list(f"training/{config.name}/") + prepared.list(f"serving/{config.name}/")
+    before = prepared.objects(f"training/{config.name}/") + prepared.objects(f"serving/{config.name}/")
     prepare(prepared, config.name)
-    assert prepared.list(f"training/{config.name}/") + prepared.list(f"serving/{config.name}/") == before
+    assert prepared.objects(f"training/{config.name}/") + prepared.objects(f"serving/{config.name}/") == before
     assert prepared.exists(model_key(config.name, "2013-03-01"))
 
 
