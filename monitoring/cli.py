@@ -159,20 +159,20 @@ def baseline(context: click.Context, name: str, uri: str, version: str, valid_fr
         try:
             start = datetime.fromisoformat(valid_from)
         except ValueError as error:
-            raise click.BadParameter(f"{valid_from!r} is no date", param_hint="--valid-from") from error
+            what = f"--valid-from {valid_from} is no date"
+            raise ConfigError(what, where=name, hint="write it like 2013-05-01") from error
         start = start.replace(tzinfo=UTC) if start.tzinfo is None else start
     made = create_baseline(monitor, version=version, uri=uri, valid_from=start)
     limits = made.reference.limits
     if as_json:
-        _print_json(
-            {"model": name, "version": made.version, "rows": made.rows, "windows": made.windows, **limits.to_json()}
-        )
+        counts = {"model": name, "version": made.version, "rows": made.rows, "windows": made.windows}
+        _print_json({**limits.to_json(), **counts})
         return ExitCode.OK
     click.echo(f"{name}: baseline {made.version}, {made.rows} rows in {made.windows} {monitor.config.every}s")
     table = _table("measurement", "ordinary", "deviation", f"{monitor.config.trailing_windows} windows", "deviation")
     for key, spreads in limits.spreads.items():
         first, last = spreads[0], spreads[-1]
-        table.add_row(key, *(f"{x:.3f}" for x in (first.mean, first.deviation, last.mean, last.deviation)))
+        table.add_row(escape(key), *(f"{x:.3f}" for x in (first.mean, first.deviation, last.mean, last.deviation)))
     Console().print(table)
     return ExitCode.OK
 
@@ -211,7 +211,7 @@ def backfill(context: click.Context, name: str, first: str, last: str, *, no_rep
     monitor = _monitor(context, name)
     window, end = monitor.window(first), monitor.window(last)
     if end < window:
-        raise click.BadParameter(f"{last} lies before {first}", param_hint="--to")
+        raise ConfigError(f"--to {last} lies before --from {first}", where=name)
     monitor.require_settled(end, datetime.now(UTC))
     count = (end.start - window.start) // LENGTHS[window.every] + 1
     verdicts: list[Verdict] = []
@@ -271,9 +271,10 @@ def serve(context: click.Context, host: str, port: int) -> int:
     from monitoring.serve import serve as serve_pages
     from monitoring.store import open_store
 
+    models = load_models(_models_dir(context))
     store = open_store(context.obj["store"] or settings.store_uri(), settings.s3_client)
     click.echo(f"Reports: http://{host}:{port}/  Prometheus: http://{host}:{port}/metrics  (Ctrl-C stops)")
-    serve_pages(store, load_models(_models_dir(context)), host=host, port=port)
+    serve_pages(store, models, host=host, port=port)
     return ExitCode.OK
 
 
@@ -315,7 +316,7 @@ def _show(verdict: Verdict, monitor: Monitor, *, report: bool) -> None:
         console.print(f"decision: {decision.action}" + (f", failing since {decision.since}" if decision.since else ""))
     if report:
         key = monitor.layout.report(verdict.window, verdict.revision)
-        console.print(f"report: {monitor.store.uri}/{key}", soft_wrap=True, highlight=False)
+        console.print(f"report: {escape(monitor.store.uri)}/{key}", soft_wrap=True, highlight=False)
 
 
 def _show_windows(rows: list[tuple[Monitor, Verdict]]) -> None:

@@ -30,7 +30,7 @@ from monitoring.monitor import Monitor
 from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.window import LENGTHS, Window
 
-# How far back a missed last look is looked for, in windows; and how many windows in a row may be missing
+# How far beyond the horizon a missed last look is looked for, in windows; and how many in a row may be missing
 _FURTHEST, _MOST_MISSED = 1000, 60
 
 
@@ -101,7 +101,9 @@ def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> lis
     final = monitor.final_epoch(window)
     changes = label_state(ids, epochs.visible(window, final))
     for epoch, changed in zip(visible_epochs(monitor, window, final), changes, strict=True):
-        if epoch > window and epochs.pinned(epoch) and (changed or epoch == final):
+        if epoch > window and not epochs.pinned(epoch):
+            break  # windows run out of their order: later epochs that are pinned have to wait for this one
+        if epoch > window and (changed or epoch == final):
             found.append(Revision(window, len(found) + 1, epoch))
     return found
 
@@ -189,7 +191,8 @@ def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
     Beyond the horizon these are windows that never got their last look, because runs were missed.
     """
     found = [window]
-    for back in range(1, _FURTHEST):
+    horizon = (monitor.final_epoch(window).start - window.start) // LENGTHS[window.every]
+    for back in range(1, horizon + _FURTHEST):
         older = window.shift(-back)
         if not monitor.started(older):
             break
@@ -199,10 +202,7 @@ def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
             break
         if latest is not None:
             found.append(older)
-        elif (
-            not within
-            and back > _MOST_MISSED + (monitor.final_epoch(window).start - window.start) // LENGTHS[window.every]
-        ):
+        elif not within and back > horizon + _MOST_MISSED:
             break
     return found
 
@@ -268,7 +268,7 @@ def _history(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: B
 
 
 def _judged_before(monitor: Monitor, verdict: Verdict, count: int) -> list[Verdict]:
-    """The newest looks before this one, back to `count` windows whose performance was known, oldest first."""
+    """The newest looks before this one, back to `count` windows whose own rows could tell, oldest first."""
     horizon = monitor.final_epoch(verdict.window).start - verdict.window.start
     found: list[Verdict] = []
     for back in range(1, horizon // LENGTHS[verdict.window.every] + count + 1):
@@ -276,7 +276,7 @@ def _judged_before(monitor: Monitor, verdict: Verdict, count: int) -> list[Verdi
         past = history.latest_verdict(monitor, window, verdict.as_of) if monitor.started(window) else None
         if past is not None:
             found.append(past)
-            count -= past.performance_status is not Status.UNKNOWN
+            count -= past.own_performance is not Status.UNKNOWN
         if not count:
             break
     return found[::-1]

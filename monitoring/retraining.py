@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from monitoring import documents, history
 from monitoring.baseline import create_baseline
-from monitoring.capture.records import FEATURE_PREFIX, from_parquet, to_parquet
+from monitoring.capture.records import FEATURE_PREFIX, from_parquet, schema, to_parquet
 from monitoring.decide.gate import Comparison, compare
 from monitoring.engine.local import load_records
 from monitoring.errors import ConfigError, ConflictError
@@ -116,7 +116,14 @@ def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader) -> pa.T
     """The window's labelled records with plain feature names, `event_id`, `event_time`, `window`, `label`, `score`."""
     table = load_records(monitor, window)
     joined = join(table["event_id"], epochs.visible(window, monitor.final_epoch(window)))
-    columns = {name.removeprefix(FEATURE_PREFIX): table[name] for name in table.column_names if FEATURE_PREFIX in name}
+    columns = {
+        # a window that was read before the feature was declared has none
+        field.name.removeprefix(FEATURE_PREFIX): table[field.name]
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema(monitor.config.columns)
+        if field.name.startswith(FEATURE_PREFIX)
+    }
     columns |= {
         "event_id": table["event_id"],
         "event_time": table["event_time"],
@@ -208,7 +215,7 @@ def request_for(monitor: Monitor, window: Window) -> dict[str, Any]:
     return {"model": monitor.config.name, "window": window.label, "reasons": reasons}
 
 
-def _original_rows(monitor: Monitor, schema: pa.Schema) -> pa.Table:
+def _original_rows(monitor: Monitor, wanted: pa.Schema) -> pa.Table:
     """The configured training rows, in the schema of labelled windows."""
     rows = read_training_rows(monitor, monitor.config.baseline.uri)
     count = rows.records.num_rows
@@ -220,11 +227,11 @@ def _original_rows(monitor: Monitor, schema: pa.Schema) -> pa.Table:
         "window": pa.array([""] * count, pa.string()),
         "label": pa.array([names[label] for label in rows.labels], pa.string()),
     }
-    for field in schema:
+    for field in wanted:
         if field.name not in columns:
-            known = field.name in rows.records.column_names
-            columns[field.name] = rows.records[field.name if known else FEATURE_PREFIX + field.name]
-    return pa.table({field.name: columns[field.name] for field in schema}, schema=schema)
+            own = field.name in {"event_id", "event_time", "score"}
+            columns[field.name] = rows.records[field.name if own else FEATURE_PREFIX + field.name]
+    return pa.table({field.name: columns[field.name] for field in wanted}, schema=wanted)
 
 
 def _point_to(monitor: Monitor, version: str, start: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import socket
 from collections.abc import Callable, Iterator
@@ -107,6 +108,7 @@ def make_day(number: int) -> Day:
     )
 
 
+@functools.cache
 def training_rows() -> bytes:
     """The toy model's training rows as Parquet."""
     days = [make_day(number) for number in range(-TRAINING_DAYS, 0)]

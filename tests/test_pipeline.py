@@ -117,6 +117,20 @@ def test_a_corrected_label_makes_a_new_look_and_both_are_counted(world: Any) -> 
     assert (after["superseded"], after["conflicting"]) == (1, 1)
 
 
+def test_a_label_may_be_written_as_any_number(world: Any, make_world: MakeWorld, tmp_path: Path) -> None:
+    [plain] = _run(world, 0)
+    other = make_world(LocalStore(tmp_path / "other"), columns={"positive": "1.00"})
+    other.train()
+    write_captures(other.monitor.store, "captures/toy", other.inferences(0))
+    labels = [(key, f"{label}.0", collected) for key, label, collected in other.labels(0)]
+    write_labels(other.monitor.store, "labels/toy", labels)
+    write_labels(other.monitor.store, "labels/toy", [(key, label, moment) for key, label, moment in labels[:9]])
+    [found] = _run(other, 0)
+    assert found.numbers == plain.numbers
+    assert found.numbers["base_rate"].value
+    assert found.accounting["labels"]["conflicting"] == 0
+
+
 def test_a_straggler_is_seen_by_the_next_run(world: Any) -> None:
     _run(world, 0)
     moment = world.window(0).start + timedelta(hours=12)

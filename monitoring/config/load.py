@@ -66,7 +66,8 @@ def load_model(path: Path) -> ModelConfig:
         raise ConfigError(f"not valid YAML: {error.problem}", where=f"{path}:{line}") from error
     except RecursionError as error:
         raise ConfigError("not valid YAML: nested too deeply", where=f"{path}:1") from error
-    except (yaml.YAMLError, ValueError) as error:  # control characters, or a date that does not exist
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+        # control characters, a date that does not exist, or a tag whose value is none: PyYAML raises as it falls
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", where=f"{path}:1") from error
     if not isinstance(content, dict):
         raise ConfigError("expected a mapping of settings", where=f"{path}:1", allowed=ModelConfig.model_fields)
@@ -84,18 +85,24 @@ def load_model(path: Path) -> ModelConfig:
     return config
 
 
-def _refuse_duplicates(path: Path, node: yaml.Node | None) -> None:
+def _refuse_duplicates(path: Path, root: yaml.Node | None) -> None:
     """YAML takes the last of two equal keys without a word."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(f"{key.value!r} is given twice", where=f"{path}:{key.start_mark.line + 1}")
-            seen.add(key.value)
-            _refuse_duplicates(path, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicates(path, item)
+    waiting, walked = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in walked:  # an alias, and aliases of aliases would be walked for ever
+            continue
+        walked.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in seen:
+                        raise ConfigError(f"{key.value!r} is given twice", where=f"{path}:{key.start_mark.line + 1}")
+                    seen.add(key.value)
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def _explain(path: Path, root: yaml.Node | None, error: ValidationError) -> ConfigError:

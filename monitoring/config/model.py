@@ -72,6 +72,14 @@ def plain_label(text: str) -> str:
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", text.strip())
 
 
+def _label(value: object) -> object:
+    # YAML reads a bare `yes` as true, and no label is spelt so: only numbers are taken for texts
+    return plain_label(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
+
+
+Label = Annotated[str, BeforeValidator(_label)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -140,9 +148,7 @@ class Columns(_Strict):
     )
     score: str = Field("score", description="The response field that holds the probability of the positive class.")
     threshold: float = Field(0.5, ge=0, le=1, description="A score at or above it counts as a positive prediction.")
-    positive: Annotated[str, BeforeValidator(lambda value: plain_label(str(value)))] = Field(
-        "1", description="The label that means the positive class; every other label is negative."
-    )
+    positive: Label = Field("1", description="The label that means the positive class; every other label is negative.")
 
 
 class Baseline(_Strict):

@@ -118,16 +118,21 @@ def _performance_fails(verdict: Verdict, history: History) -> bool:
     return bool(judged) and judged[-1].performance_status is Status.FAIL
 
 
-def _fails_alone(verdict: Verdict) -> bool:
-    """Whether the window's own rows fail, or, where they are too few to tell, its trailing ones."""
-    own = verdict.own_performance
-    return (verdict.performance_status if own is Status.UNKNOWN else own) is Status.FAIL
+def _fails_alone(judged: list[Verdict]) -> list[bool]:
+    """Whether each window fails on its own rows; windows whose own rows cannot tell, or not yet, are left out.
+
+    Where no window's rows can tell, since all have too few, their trailing rows have to.
+    """
+    telling = [past for past in judged if past.own_performance is not Status.UNKNOWN]
+    if telling:
+        return [past.own_performance is Status.FAIL for past in telling]
+    return [past.performance_status is Status.FAIL for past in judged]
 
 
 def _failing_since(verdict: Verdict, history: History) -> str:
     """The first window of the present run of failures; windows of which nothing is known do not end it.
 
-    When the run is longer than the history at hand, the decision on its oldest window knows since when.
+    When the run is longer than the history at hand, the decision before this one knows since when.
     """
     since = ""
     for past in reversed((*history.verdicts, verdict)):
@@ -135,8 +140,8 @@ def _failing_since(verdict: Verdict, history: History) -> str:
             since = past.window.label
         elif past.status is not Status.UNKNOWN:
             return since
-    earlier = {decision.window: decision.since for decision in history.decisions}
-    return earlier.get(since) or since
+    before = history.decisions[-1].since if history.decisions else ""
+    return min(filter(None, (since, before)), default="")
 
 
 def _vetoes(verdict: Verdict, history: History, policy: RetrainPolicy | None) -> tuple[list[Veto], list[str]]:
@@ -144,8 +149,8 @@ def _vetoes(verdict: Verdict, history: History, policy: RetrainPolicy | None) ->
         return [Veto.NOT_CONFIGURED], ["Retraining is not configured for this model."]
     vetoes, reasons = [], []
     needed, among = policy.confirm
-    recent = _judged(verdict, history)[-among:]
-    failed = sum(_fails_alone(past) for past in recent)
+    recent = _fails_alone(_judged(verdict, history))[-among:]
+    failed = sum(recent)
     confirmed = (
         f"Of the last {len(recent)} windows with known performance {failed} fail on their own rows;"
         f" {needed} of {among} confirm."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -42,11 +43,17 @@ def pin_epochs(monitor: Monitor, window: Window) -> None:
     """Pin the epoch of `window`, and those before it that its trailing windows and older ones need."""
     if monitor.config.labels is None:
         return
-    first = window.shift(-monitor.config.trailing_windows)
     pinned = [epoch for epoch in pinned_epochs(monitor) if epoch < window]
+    for last, following in pairwise([*pinned, window]):
+        # runs were missed after `last`, whose last look waits for the epochs up to its horizon
+        if last.shift(1) < following and monitor.store.exists(monitor.layout.verdict(last, 1)):
+            _fill(monitor, last.shift(1), min(monitor.final_epoch(last), following.shift(-1)))
     waiting = [epoch for epoch in pinned if epoch >= _oldest_open(monitor, window)]
-    first = min([first, *waiting[:1]])
-    while first <= window:
+    _fill(monitor, min([window.shift(-monitor.config.trailing_windows), *waiting[:1]]), window)
+
+
+def _fill(monitor: Monitor, first: Window, last: Window) -> None:
+    while first <= last:
         if not monitor.store.exists(monitor.layout.label_epoch(first)):
             _pin(monitor, first)
         first = first.shift(1)
@@ -163,8 +170,17 @@ def _stragglers(monitor: Monitor, window: Window, prefix: str, listing: Any) -> 
     if not earlier:
         return []
     known = {info.key for epoch in earlier for info in _load_manifest(monitor, epoch).objects}
-    start, end = monitor.as_of(earlier[0].shift(-1)), monitor.as_of(window.shift(-1))
-    return [info for info in _collected(listing, prefix, start, end) if info.key not in known]
+    spans = [[earlier[0], earlier[0]]]
+    for epoch in earlier[1:]:
+        if spans[-1][1].shift(1) < epoch:  # what lies between belongs to epochs that are still to come
+            spans.append([epoch, epoch])
+        spans[-1][1] = epoch
+    found = [
+        info
+        for first, last in spans
+        for info in _collected(listing, prefix, monitor.as_of(first.shift(-1)), monitor.as_of(last))
+    ]
+    return [info for info in found if info.key not in known]
 
 
 def _collected(listing: Any, prefix: str, start: datetime, end: datetime) -> list[ObjectInfo]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from monitoring.config import broken_models, load_model, load_models, model_path
 from monitoring.config.model import CheckRule, ModelConfig
@@ -140,7 +141,43 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
             "name: toys",
             ":1: name is 'toys'; allowed: toy; hint: a model's name and its file's name must agree",
         ),
+        (
+            "  every: day",
+            "  start: 2013-03-02\n  end: 2013-03-01",
+            (":2: 'schedule' is {'start': datetime.date(2013, 3, 2), 'end': datetime.date...: end lies before start"),
+        ),
+        ("  every: day", "  every: day\n  every: week", ":4: 'every' is given twice"),
+        ("    country: cat", "    amount: numeric\n    country: cat", ":9: 'amount' is given twice"),
+        ("policy:", "name: toy\npolicy:", ":12: 'name' is given twice"),
+        (
+            "    cooldown: 7d",
+            "    cooldown: 99999999999d",
+            ":14: 'policy.retrain.cooldown' is '99999999999d': at most 1000000 of a unit",
+        ),
+        (
+            "    cooldown: 7d",
+            "    cooldown: 731d",
+            ":14: 'policy.retrain.cooldown' is '731d': at most 730d",
+        ),
+        (
+            "name: toy",
+            "name: toy\nchecks:\n  schema:\n    severity: on",
+            ":4: 'checks.schema.severity' is True; allowed: 'fail', 'warn', 'info' or 'off'",
+        ),
+        (
+            "  features:",
+            "  positive: yes\n  features:",
+            ":7: 'columns.positive' is True: Input should be a valid string",
+        ),
+        (
+            "  features:",
+            "  positive:\n  features:",
+            ":7: 'columns.positive' is None: Input should be a valid string",
+        ),
         ("  every: day", "  every: [day", ":4: not valid YAML: expected ',' or ']', but got ':'"),
+        ("  every: day", "  ? [every, day]\n  : day", ":3: not valid YAML: found unhashable key"),
+        ("  every: day", "  every: !!bool perhaps", ":1: not valid YAML: 'perhaps'"),
+        ("  every: day", "  start: !!timestamp soon", ":1: not valid YAML: "),
         ("  every: day", "  start: 2013-02-30", ":1: not valid YAML: day is out of range for month"),
         ("  every: day", "  every: \x01", ":1: not valid YAML: unacceptable character #x0001"),
     ],
@@ -172,6 +209,84 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "toy.yaml"
     path.write_bytes(b"name: \xff\n")
     assert _complaint(path) == ":1: not valid YAML: not UTF-8 text"
+
+
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ("{a: ", "}"), ("[{a: ", "}]")])
+def test_deep_nesting(tmp_path: Path, opened: str, closed: str) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text(f"{GOOD}more: {opened * 5000}1{closed * 5000}\n")
+    assert _complaint(path) == ":1: not valid YAML: nested too deeply"
+
+
+def test_aliases_of_aliases_are_not_walked_for_ever(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    lines += ["round: &round [*round]"]
+    path = tmp_path / "toy.yaml"
+    path.write_text(f"{GOOD}{chr(10).join(lines)}\n")
+    assert _complaint(path).startswith(":18: unknown key 'a0'; allowed: name, ")
+
+
+@pytest.mark.parametrize("off", ["off", "Off", "no", "'off'"])
+def test_a_check_is_turned_off_as_yaml_spells_it(write: Write, off: str) -> None:
+    config = load_model(write(("policy:", f"checks:\n  ranking: {{severity: {off}}}\npolicy:")))
+    assert config.checks.ranking == CheckRule(severity="off", tolerance=0.25)
+
+
+@pytest.mark.parametrize(
+    ("check", "setting"),
+    [
+        *[("schema", name) for name in ("tolerance", "sigmas", "min_rows")],
+        *[("quarantine", name) for name in ("sigmas", "min_rows")],
+        *[("label_coverage", name) for name in ("sigmas", "min_rows")],
+        ("volume", "min_rows"),
+    ],
+)
+def test_a_setting_that_a_check_has_no_use_for(write: Write, check: str, setting: str) -> None:
+    path = write(("policy:", f"checks: {{{check}: {{{setting}: 7}}}}\npolicy:"))
+    assert _complaint(path).endswith(f": the check {check} has no use for {setting!r}")
+
+
+def test_what_is_loaded_can_be_written_and_loaded_again(write: Write) -> None:
+    config = load_model(write())
+    path = write()
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json", by_alias=True)))
+    assert load_model(path) == config
+
+
+@pytest.mark.parametrize("name", ["site", "serving"])
+def test_names_that_the_store_keeps_for_itself(write: Write, name: str) -> None:
+    path = write(("name: toy", f"name: {name}"), name=name)
+    assert _complaint(path).endswith(f": the store keeps '{name}' for itself; choose another name")
+
+
+@pytest.mark.parametrize(
+    ("text", "positive"), [("1.0", "1"), ("1", "1"), ("'1.0'", "1"), ("' 1 '", "1"), ("-1", "-1"), ("late", "late")]
+)
+def test_the_positive_label_has_one_spelling(write: Write, text: str, positive: str) -> None:
+    assert load_model(write(("  features:", f"  positive: {text}\n  features:"))).columns.positive == positive
+
+
+def test_a_directory_with_the_name_of_a_model(write: Write) -> None:
+    path = write().with_name("x.yaml")
+    path.mkdir()
+    assert _complaint(path) == ": cannot be read: Is a directory"
+    [error] = broken_models(path.parent)
+    assert error.where == str(path)
+
+
+def test_one_unusable_file_hides_no_other(write: Write) -> None:
+    folder = write().parent
+    (folder / "a.yaml").mkdir()
+    (folder / "b.yaml").write_text(f"name: b\nx: {'[' * 5000}")
+    (folder / "c.yaml").write_text("name: c\n? [a]\n: b\n")
+    (folder / "d.yaml").write_text("name: d\nname: d\n")
+    (folder / "e.yaml").write_text("name: e\nschedule: {settle: 99999999999w}\n")
+    (folder / "f.yaml").write_bytes(b"\xff")
+    (folder / "g.yaml").symlink_to("nowhere")
+    errors = broken_models(folder)
+    assert [Path(error.where.split(":")[0]).stem for error in errors] == list("abcdefg")
+    assert all("\n" not in str(error) for error in errors)
 
 
 def test_broken_models_collects_one_error_per_file(write: Write) -> None:

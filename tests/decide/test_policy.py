@@ -28,13 +28,14 @@ _LETTERS = {
     "u": (Status.UNKNOWN, Status.OK),
     "d": (Status.OK, Status.FAIL),
     "b": (Status.FAIL, Status.FAIL),
-    # the trailing windows fail because of another day; this one's own rows do not
+    # the trailing windows fail because of another day; this one's own rows do not, or cannot tell ([p]ending labels)
     "t": (Status.FAIL, Status.OK),
+    "p": (Status.FAIL, Status.OK),
 }
 
 
 def _verdict(letter: str, window: Window = TODAY, baseline: str = "v1") -> Verdict:
-    own = _LETTERS["o" if letter == "t" else letter][0]
+    own = _LETTERS[{"t": "o", "p": "u"}.get(letter, letter)][0]
     performance, data = _LETTERS[letter]
     findings = (
         Finding("worse_than_average", "", performance, Code.WORSE_THAN_AVERAGE, "It is worse."),
@@ -107,6 +108,18 @@ CASES: list[tuple[str, str, History, Policy, Action, list[Veto], State, bool]] =
     ("windows that are not judged do not count", "f", _past("ffuuu"), RETRAIN, Action.RETRAIN, [], State.FAILING, True),
     ("it failed and is unknown today", "u", _past("fff"), RETRAIN, Action.RETRAIN, [], State.FAILING, True),
     ("one bad day in a week", "t", _past("oftt"), RETRAIN, Action.VETOED, [Veto.NOT_CONFIRMED], State.FAILING, True),
+    (
+        "one bad day, then labels to come",
+        "p",
+        _past("ofpp"),
+        RETRAIN,
+        Action.VETOED,
+        [Veto.NOT_CONFIRMED],
+        State.FAILING,
+        True,
+    ),
+    ("three bad days, then labels to come", "p", _past("offfp"), RETRAIN, Action.RETRAIN, [], State.FAILING, True),
+    ("no window has rows enough to tell by itself", "p", _past("pp"), RETRAIN, Action.RETRAIN, [], State.FAILING, True),
     ("too few rows today", "u", _past("oo", State.FAILING), RETRAIN, Action.NOTIFY, [], State.HEALTHY, True),
     ("it failed and is fine today", "o", _past("fff", State.FAILING), RETRAIN, Action.NOTIFY, [], State.HEALTHY, True),
     (
@@ -223,6 +236,17 @@ def test_a_change_of_state_is_told_once() -> None:
 )
 def test_since_when_it_fails(letters: str, back: int | None) -> None:
     found = decide(_verdict(letters[-1]), _past(letters[:-1]), RETRAIN)
+    assert found.since == ("" if back is None else TODAY.shift(-back).label)
+
+
+@pytest.mark.parametrize(
+    ("letters", "before", "back"),
+    [("uuu", 9, 9), ("fff", 9, 9), ("fuu", 9, 9), ("off", 9, 1), ("uou", 9, None), ("ooo", 9, None), ("fff", 1, 2)],
+)
+def test_the_decision_before_knows_since_when_a_longer_run_fails(letters: str, before: int, back: int | None) -> None:
+    past = _past(letters[:-1], State.FAILING)
+    known = replace(past.decisions[-1], since=TODAY.shift(-before).label)
+    found = decide(_verdict(letters[-1]), replace(past, decisions=(known,)), RETRAIN)
     assert found.since == ("" if back is None else TODAY.shift(-back).label)
 
 

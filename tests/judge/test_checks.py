@@ -193,7 +193,26 @@ def test_too_few_rows_are_unknown_unless_a_check_only_informs(make_bench: Make, 
 def test_labels_of_one_class_are_unknown(make_bench: Make, rows: Any) -> None:
     rows.label = [True] * 400
     verdict = make_bench().judge(rows)
-    assert {_finding(verdict, check).status for check in ("ranking", "worse_than_average")} == {Status.UNKNOWN}
+    for check in ("ranking", "worse_than_average"):
+        found = _finding(verdict, check)
+        assert (found.status, found.code) == (Status.UNKNOWN, Code.UNTESTABLE)
+        assert found.message == "All 400 labelled rows are of one class, so that this is not defined."
+    rules = {"ranking": {"severity": "info"}, "worse_than_average": {"severity": "off"}}
+    informed = make_bench(checks=rules).judge(rows)
+    assert _finding(informed, "ranking").status is Status.INFO
+    assert informed.performance_status is not Status.UNKNOWN
+
+
+def test_the_own_rows_are_judged_beside_the_trailing_ones(make_bench: Make, rows: Any, few: Any) -> None:
+    bench = make_bench()
+    good, opposite = bench.evidence(rows), replace(rows, label=[not label for label in rows.label])
+    bad = bench.judge(opposite, trailing=good.trailing, trailing_outcomes=good.trailing_outcomes, windows=3)
+    assert (bad.performance_status, bad.own_performance) == (Status.OK, Status.FAIL)
+    after = bench.judge(rows, trailing_outcomes=opposite.outcomes(), windows=3)
+    assert (after.performance_status, after.own_performance) == (Status.FAIL, Status.OK)
+    small = bench.judge(few, trailing_outcomes=opposite.outcomes(), windows=3)
+    assert (small.performance_status, small.own_performance) == (Status.FAIL, Status.UNKNOWN)
+    assert bench.judge(rows, reference=None).own_performance is Status.UNKNOWN
 
 
 def test_without_labels_performance_is_not_judged(make_bench: Make, rows: Any) -> None:
@@ -220,6 +239,17 @@ def test_worse_than_average_needs_the_whole_interval_below_zero(make_bench: Make
     for sigmas, status in ((errors + 0.1, Status.OK), (errors - 0.1, Status.FAIL)):
         rule = {"worse_than_average": {"severity": "fail", "sigmas": sigmas}}
         assert _finding(make_bench(checks=rule).judge(rows), "worse_than_average").status is status
+
+
+def test_worse_than_average_has_a_tolerance(make_bench: Make, rows: Any) -> None:
+    _opposite(rows)
+    skill = _finding(make_bench().judge(rows), "worse_than_average").measurement
+    assert skill is not None
+    assert skill.high is not None
+    for tolerance, status in ((0.0, Status.FAIL), (-skill.high - 0.02, Status.FAIL), (-skill.high + 0.02, Status.OK)):
+        rule = {"worse_than_average": {"severity": "fail", "tolerance": tolerance}}
+        found = _finding(make_bench(checks=rule).judge(rows), "worse_than_average")
+        assert (found.status, found.limit) == (status, -tolerance)
 
 
 def test_a_column_that_was_empty_in_the_baseline_too_is_not_broken(make_bench: Make, rows: Any) -> None:

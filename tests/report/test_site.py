@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from monitoring.errors import ConflictError
 from monitoring.report import ModelRows, Row, load_rows, render_index, write_index, write_report
 from monitoring.report.site import update_rows
 from monitoring.store import Store
+from monitoring.store.local import LocalStore
 
 
 def report_all(world: Any, *numbers: int) -> None:
@@ -50,6 +53,58 @@ def test_a_window_that_is_deleted_and_run_again_has_the_same_rows(judged: Any) -
         store.delete(info.key)
     report_all(judged, 1)
     assert {info.key: store.get(info.key) for info in store.objects("site/")} == before
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+def _run_and_report(world: Any, number: int) -> None:
+    """A run as the command line does it: looks without a report are due."""
+    for verdict in pipeline.run_window(world.monitor, world.window(number), reports=True):
+        write_report(world.monitor, verdict.window, verdict.revision)
+
+
+def _pages(store: Store) -> dict[str, bytes]:
+    return {key: store.get(key) for key in store.keys("") if key.startswith("site/") or key.endswith("report.html")}
+
+
+@pytest.mark.parametrize("last", ["site/rows/toy.json", "site/index.html", "toy/windows/2024-01-11/r2/report.html"])
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_while_a_report_is_written_and_run_again(
+    make_world: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, after: bool
+) -> None:
+    worlds = []
+    for name in ("whole", "killed"):
+        world = make_world(LocalStore(tmp_path / name), report={"native": "never"})
+        world.train()
+        world.play(0, 1)
+        _run_and_report(world, 0)
+        worlds.append(world)
+    whole, killed = worlds
+    _run_and_report(whole, 1)
+    # the first report that the second day writes is that of the second look at the first day
+    store = killed.monitor.store
+
+    def dying(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(key: str, *arguments: Any) -> Any:
+            if key == last and not after:
+                raise _Killed
+            result = write(key, *arguments)
+            if key == last:
+                raise _Killed
+            return result
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put", dying(store.put))
+        patch.setattr(store, "replace", dying(store.replace))
+        with pytest.raises(_Killed):
+            _run_and_report(killed, 1)
+    assert _pages(store) != _pages(whole.monitor.store)
+    _run_and_report(killed, 1)
+    assert _pages(store) == _pages(whole.monitor.store)
 
 
 def test_rows_of_deleted_reports_go(judged: Any) -> None:
