@@ -247,7 +247,7 @@ def test_serve(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
             "toy: {today} settles at {tomorrow}T06:00:00Z; hint: name an earlier window, or wait",
         ),
         (
-            "backfill toy --from 2024-01-11 --to {today}",
+            "backfill toy --from {today} --to {today}",
             "toy: {today} settles at {tomorrow}T06:00:00Z; hint: name an earlier window, or wait",
         ),
         ("run toy --window 0001-01-01", "'0001-01-01' is out of range; allowed: 1900 to 2200"),
@@ -329,7 +329,10 @@ def test_tables_fit_a_terminal_of_80_columns(run: Run, world: World) -> None:
         lines = run(*command).out.splitlines()
         assert len(lines) > 5
         assert max(map(len, lines)) <= 80
-    assert all("…" not in line for line in lines), "of the verdicts nothing is cut off"
+    rows = {words[1]: words for line in lines if (words := line.split())[:1] == ["toy"]}
+    assert list(rows) == [_label(world, number) for number in range(4)], "a row is a line"
+    shown = [_label(world, FAILED), "1", "fail", "300", "100.0%", "notify", "worse_than_average"]
+    assert rows[_label(world, FAILED)] == ["toy", *shown]
 
 
 def test_square_brackets_in_names_are_shown_as_they_are(

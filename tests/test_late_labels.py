@@ -40,7 +40,9 @@ def _play(
 ) -> None:
     """Let days happen, each inference changed; without a delay no labels come."""
     for number in numbers:
-        write_captures(world.monitor.store, "captures/toy", [change(item) for item in world.inferences(number)])
+        moment = world.window(number).start  # all at once: one object to read instead of one per hour
+        items = [replace(change(item), event_time=moment) for item in world.inferences(number)]
+        write_captures(world.monitor.store, "captures/toy", items)
         if delay is not None:
             _play_labels(world, number, delay)
 
@@ -204,6 +206,18 @@ def test_one_catastrophic_day_is_not_confirmed_by_the_windows_after_it(make_worl
     assert {d.vetoes for d in vetoed} == {(Veto.NOT_CONFIRMED,)}
 
 
+def test_windows_whose_labels_are_still_to_come_do_not_stand_in_the_way(make_world: MakeWorld) -> None:
+    # the newest four windows are judged by the days before them, so that five judged ones hold two that can tell
+    world = make_world(labels={"horizon": "5d"}, trailing=7, policy={"retrain": {"confirm": [3, 5], "min_labels": 1}})
+    world.train()
+    _play(world, range(6), 4)
+    _play(world, range(6, 13), 4, _inverted)
+    decisions = _decide(world, range(13))
+    assert [_newest(world, n).own_performance for n in range(6, 13)] == [*[Status.FAIL] * 3, *[Status.UNKNOWN] * 4]
+    assert Status.UNKNOWN not in {_first(world, n).performance_status for n in range(6, 13)}
+    assert [n for n, d in enumerate(decisions) if d.action is Action.RETRAIN] == [12]
+
+
 def test_windows_too_small_to_tell_are_confirmed_by_their_trailing_rows(make_world: MakeWorld) -> None:
     world = make_world(policy={"retrain": {"confirm": [3, 5], "min_labels": 1}}, checks={"volume": {"severity": "off"}})
     world.train()
@@ -235,7 +249,7 @@ def test_a_backfill_of_hours_sees_what_the_hourly_runs_saw(make_world: MakeWorld
         write_captures(store, "captures/toy", rows)
         if not live:
             write_labels(store, "labels/toy", labels)
-        hours, since = [Window(FIRST_DAY, "hour").shift(n) for n in range(8)], FIRST_DAY
+        hours, since = [Window(FIRST_DAY, "hour").shift(n) for n in range(6)], FIRST_DAY
         for hour in hours:
             now = monitor.as_of(hour)
             if live:
