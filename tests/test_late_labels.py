@@ -102,7 +102,7 @@ def test_labels_ten_days_late_make_the_model_failing_and_ask_for_retraining(make
 
 @pytest.mark.parametrize("policy", [{}, RETRAIN])
 def test_since_stays_the_first_failing_window(make_world: MakeWorld, policy: dict[str, Any]) -> None:
-    delay, days = 4, range(15)
+    delay, days = 4, range(14)
     world = make_world(policy=policy, labels={"horizon": "30d"})
     world.train()
     _play(world, days[:3], delay)
@@ -142,11 +142,11 @@ def test_too_few_labels_leave_the_state_as_it_was(
     world = make_world()  # horizon 2 days, and trailing 3: after 5 days there is no window that is known
     world.train()
     _play(world, range(3), 0, change)
-    _play(world, range(3, 12), None, change)
-    decisions = _decide(world, range(12))
+    _play(world, range(3, 9), None, change)
+    decisions = _decide(world, range(9))
     assert {d.state for d in decisions} == {state}
     assert _told(decisions) == ([] if state is State.HEALTHY else [(0, State.FAILING)])
-    assert _first(world, 11).findings[0].code is Code.TOO_FEW_LABELS
+    assert _first(world, 8).findings[0].code is Code.TOO_FEW_LABELS
     assert {d.since for d in decisions} == {"" if state is State.HEALTHY else world.window(0).label}
 
 
