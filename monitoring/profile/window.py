@@ -1,61 +1,147 @@
-"""The profile of a set of canonical records."""
+"""The profile of a set of records."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, reduce
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from monitoring.profile.columns import ColumnProfile, ColumnSpec, profile_type
+from monitoring import documents
+from monitoring.config.model import FeatureType
+from monitoring.errors import StoredDocumentError
+from monitoring.profile.arrow_types import categories, find_column, plain
+from monitoring.profile.categorical import CategoricalBuilder, CategoricalProfile, CategoricalSpec, rows_per_code
+from monitoring.profile.distribution import Distribution, Histogram
+from monitoring.profile.numeric import NumericBuilder, NumericProfile, NumericSpec
 
-SCORE = ColumnSpec("numeric", edges=tuple(i / 50 for i in range(1, 50)), unit=2.0**-32)
-# Milliseconds, about six bins a decade from 0.1 ms to 100 s
-LATENCY = ColumnSpec("numeric", edges=tuple(round(10 ** (i / 6 - 1), 4) for i in range(37)), unit=2.0**-20)
+KIND, SCHEMA_VERSION = "profile", 2
+
+ColumnSpec = NumericSpec | CategoricalSpec
+ColumnProfile = NumericProfile | CategoricalProfile
+
+# Cells of width 0.02
+SCORE_CELLS = np.arange(1, 50) / 50
+# Milliseconds, 24 bins a decade from 0.1 ms to 100 s: a quantile is known to a tenth of itself
+LATENCY = NumericSpec.fixed(np.round(10 ** (np.arange(145) / 24 - 1), 6))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR_UNITS = {"s": 3600, "ms": 3600 * 10**3, "us": 3600 * 10**6, "ns": 3600 * 10**9}
+
+
+@dataclass(frozen=True)
+class RecordColumns:
+    """Where a table has what is profiled; an empty name where it has not.
+
+    Attributes:
+        feature_prefix: Put before a feature's name.
+        score: The model's score, or its prediction in regression.
+        prediction: The predicted class.
+        event_time: A timestamp.
+        model_version: Text.
+        status: Response status.
+        latency_ms: Milliseconds per call.
+    """
+
+    feature_prefix: str = ""
+    score: str = ""
+    prediction: str = ""
+    event_time: str = ""
+    model_version: str = ""
+    status: str = ""
+    latency_ms: str = ""
+
+
+# The canonical records of a window
+RECORDS = RecordColumns("feature:", "score", "prediction", "event_time", "model_version", "status", "latency_ms")
 
 
 @dataclass(frozen=True)
 class ProfileSpec:
-    """What is profiled, and on which edges.
+    """What is profiled, and on which bins.
 
     Attributes:
         features: One spec per feature.
+        score: The score's.
     """
 
-    features: dict[str, ColumnSpec]
+    features: dict[str, ColumnSpec] = field(default_factory=dict)
+    score: NumericSpec = NumericSpec.fixed(SCORE_CELLS)  # noqa: RUF009  (a constant)
+
+    @classmethod
+    def learn(cls, table: pa.Table, kinds: Mapping[str, FeatureType], columns: RecordColumns = RECORDS) -> Self:
+        """Freeze the bins and categories of baseline rows.
+
+        Args:
+            table: The rows.
+            kinds: The features.
+            columns: Where they are.
+        """
+        features = {}
+        for name, kind in kinds.items():
+            column = find_column(table, columns.feature_prefix + name)
+            features[name] = learn_column(pa.nulls(0) if column is None else column, kind)
+        score = find_column(table, columns.score) if columns.score else None
+        return cls(features) if score is None else cls(features, learn_score(score))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all of it."""
+        return documents.fingerprint(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {name: spec.to_json() for name, spec in self.features.items()}
+        return {
+            "features": {name: spec.to_json() for name, spec in self.features.items()},
+            "score": self.score.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From `to_json`."""
-        return cls({name: ColumnSpec.from_json(spec) for name, spec in data.items()})
+        specs = {"numeric": NumericSpec, "categorical": CategoricalSpec}
+        features = {name: specs[spec["kind"]].from_json(spec) for name, spec in data["features"].items()}
+        return cls(features, NumericSpec.from_json(data["score"]))
 
 
-@dataclass(frozen=True)
+def learn_column(column: pa.ChunkedArray | pa.Array, kind: FeatureType) -> ColumnSpec:
+    """Freeze the bins or categories of a baseline column."""
+    return NumericSpec.learn(column) if kind == "numeric" else CategoricalSpec.learn(column)
+
+
+def learn_score(column: pa.ChunkedArray | pa.Array) -> NumericSpec:
+    """Freeze the bins of a score: probabilities have cells of width 0.02, other scores quantiles."""
+    spec = NumericSpec.learn(column, fixed_cells=SCORE_CELLS)
+    found = NumericProfile.of(column, spec)
+    is_probability = not found.finite or (found.low >= 0 and found.high <= 1)
+    return spec if is_probability else NumericSpec.learn(column)
+
+
+@dataclass(frozen=True, eq=False)
 class WindowProfile:
     """The mergeable state of some records.
 
     Attributes:
+        spec: What the baseline froze.
         rows: Records.
         features: One profile per feature.
-        score: The model's score.
+        scores: The model's score, by predicted class.
         latency: Milliseconds per call, null where the capture has none.
-        positives: Positive predictions.
         versions: Records per model version.
         statuses: Records per response status.
         hours: Records per hour of inference time (ISO 8601, UTC).
     """
 
+    spec: ProfileSpec
     rows: int
     features: dict[str, ColumnProfile]
-    score: ColumnProfile
-    latency: ColumnProfile
-    positives: int
+    scores: dict[str, NumericProfile]
+    latency: NumericProfile
     versions: dict[str, int]
     statuses: dict[str, int]
     hours: dict[str, int]
@@ -63,93 +149,253 @@ class WindowProfile:
     @classmethod
     def empty(cls, spec: ProfileSpec) -> Self:
         """The profile of no records."""
-        features = {name: profile_type(column).empty(column) for name, column in spec.features.items()}
-        return cls(
-            0,
-            features,
-            profile_type(SCORE).empty(SCORE),
-            profile_type(LATENCY).empty(LATENCY),
-            0,
-            {},
-            {},
-            {},
-        )
+        return cls.built(WindowBuilder(spec))
 
     @classmethod
-    def of(cls, records: pa.Table, spec: ProfileSpec, feature_prefix: str) -> Self:
-        """The profile of canonical records.
+    def of(cls, records: pa.Table | pa.RecordBatch, spec: ProfileSpec, columns: RecordColumns = RECORDS) -> Self:
+        """The profile of records.
 
         Args:
-            records: A table in the canonical schema.
+            records: A table.
             spec: What to profile.
-            feature_prefix: Put before a feature's name in the table's column names.
+            columns: Where the table has it.
         """
-        hour = pc.strftime(records["event_time"], format="%Y-%m-%dT%HZ")
+        builder = WindowBuilder(spec, columns)
+        builder.add(records)
+        return cls.built(builder)
+
+    @classmethod
+    def built(cls, builder: WindowBuilder) -> Self:
+        """The profile of what a builder was given."""
+        features: dict[str, ColumnProfile] = {}
+        for name, column in builder.features.items():
+            if isinstance(column, NumericBuilder):
+                features[name] = NumericProfile.built(column)
+            else:
+                features[name] = CategoricalProfile.built(column)
         return cls(
-            rows=records.num_rows,
-            features={
-                name: profile_type(column).of(records[feature_prefix + name], column)
-                for name, column in spec.features.items()
-            },
-            score=profile_type(SCORE).of(records["score"], SCORE),
-            latency=profile_type(LATENCY).of(records["latency_ms"], LATENCY),
-            positives=pc.sum(records["prediction"]).as_py() or 0,
-            versions=_counts(records["model_version"]),
-            statuses=_counts(records["status"]),
-            hours=_counts(hour),
+            builder.spec,
+            builder.rows,
+            features,
+            {name: NumericProfile.built(builder.scores[name]) for name in sorted(builder.scores)},
+            NumericProfile.built(builder.latency),
+            _sorted(builder.versions),
+            _sorted(builder.statuses),
+            _sorted(_hour_names(builder.hours)),
         )
 
     def merge(self, other: Self) -> Self:
         """The profile of both sets of records."""
+        scores = {
+            name: _merge(self.scores.get(name), other.scores.get(name)) for name in {*self.scores, *other.scores}
+        }
         return type(self)(
+            self.spec,
             self.rows + other.rows,
             {name: _merge(profile, other.features[name]) for name, profile in self.features.items()},
-            _merge(self.score, other.score),
-            _merge(self.latency, other.latency),
-            self.positives + other.positives,
-            _add(self.versions, other.versions),
-            _add(self.statuses, other.statuses),
-            _add(self.hours, other.hours),
+            {name: scores[name] for name in sorted(scores)},
+            self.latency.merge(other.latency),
+            _sorted(Counter(self.versions) + Counter(other.versions)),
+            _sorted(Counter(self.statuses) + Counter(other.statuses)),
+            _sorted(Counter(self.hours) + Counter(other.hours)),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
+    @cached_property
+    def score(self) -> NumericProfile:
+        """The score of all predicted classes together."""
+        return reduce(NumericProfile.merge, self.scores.values(), NumericProfile.empty(self.spec.score))
+
+    @property
+    def positives(self) -> int:
+        """Positive predictions."""
+        return sum(self.scores[name].rows for name in ("true", "1") if name in self.scores)
+
+    def distribution(self, name: str) -> Distribution:
+        """What measurements read of a feature."""
+        column = self.features[name]
+        return column.histogram() if isinstance(column, NumericProfile) else column.categories()
+
+    def score_distribution(self) -> Histogram:
+        """What measurements read of the score."""
+        return self.score.histogram()
+
+    def pack(self, **about: Any) -> bytes:
+        """The canonical bytes, with some more JSON values beside the profile.
+
+        They hold no value of a row but the names of categories, and the lowest and the highest number of a column.
+        """
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        for name, column in self._columns().items():
+            arrays |= {f"{name}/{part}": array for part, array in column.arrays().items()}
+        head = {
+            "about": about,
+            "spec": self.spec.fingerprint,
             "rows": self.rows,
-            "features": {name: profile.to_json() for name, profile in self.features.items()},
-            "score": self.score.to_json(),
-            "latency": self.latency.to_json(),
-            "positives": self.positives,
+            "columns": {name: column.head() for name, column in self._columns().items()},
+            "classes": list(self.scores),
             "versions": self.versions,
             "statuses": self.statuses,
             "hours": self.hours,
         }
+        return documents.pack(KIND, SCHEMA_VERSION, head, arrays)
+
+    def _columns(self) -> dict[str, ColumnProfile]:
+        scores = {f"score/{name}": profile for name, profile in self.scores.items()}
+        return {f"feature/{name}": p for name, p in self.features.items()} | scores | {"latency": self.latency}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any], spec: ProfileSpec) -> Self:
-        """From `to_json`, with the spec that it was made with."""
-        features = {
-            name: profile_type(column).from_json(data["features"][name]) for name, column in spec.features.items()
-        }
+    def unpack(cls, packed: Packed, spec: ProfileSpec) -> Self:
+        """The profile in a document, with the spec that it was made with.
+
+        Raises:
+            StoredDocumentError: It was made with another one.
+        """
+        head, arrays = packed.head, packed.arrays
+        if head["spec"] != spec.fingerprint:
+            raise StoredDocumentError("a profile on the bins of another baseline", where=packed.where)
+        parts: dict[str, dict[str, np.ndarray[Any, Any]]] = {name: {} for name in head["columns"]}
+        for label, array in arrays.items():
+            name, _, part = label.rpartition("/")
+            parts[name][part] = array
+
+        def restore(name: str, column: ColumnSpec) -> Any:
+            kind = NumericProfile if isinstance(column, NumericSpec) else CategoricalProfile
+            return kind.restore(column, head["columns"][name], parts[name])  # type: ignore[arg-type]
+
         return cls(
-            **{
-                **data,
-                "features": features,
-                "score": profile_type(SCORE).from_json(data["score"]),
-                "latency": profile_type(LATENCY).from_json(data["latency"]),
-            }
+            spec,
+            head["rows"],
+            {name: restore(f"feature/{name}", column) for name, column in spec.features.items()},
+            {name: restore(f"score/{name}", spec.score) for name in head["classes"]},
+            restore("latency", LATENCY),
+            head["versions"],
+            head["statuses"],
+            head["hours"],
         )
 
 
-def _merge(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
-    return a.merge(b)  # type: ignore[arg-type]  # both were made with the same spec
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A stored profile that was read, and not yet given its spec.
+
+    Attributes:
+        head: Its JSON values.
+        arrays: Its arrays.
+        where: Where it was.
+    """
+
+    head: dict[str, Any]
+    arrays: dict[str, np.ndarray[Any, Any]]
+    where: str
+
+    @classmethod
+    def read(cls, data: bytes, where: str) -> Self:
+        """Read what `WindowProfile.pack` wrote.
+
+        Raises:
+            StoredDocumentError: It is something else, damaged, or of another version.
+        """
+        head, arrays = documents.unpack(data, KIND, SCHEMA_VERSION, where)
+        return cls(head, arrays, where)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What was stored beside the profile."""
+        return dict(self.head["about"])
 
 
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    items = pc.value_counts(column.drop_null()).to_pylist()
-    return {str(item["values"]): item["counts"] for item in sorted(items, key=lambda item: str(item["values"]))}
+class WindowBuilder:
+    """Adds batches of records to a profile, in place."""
+
+    def __init__(self, spec: ProfileSpec, columns: RecordColumns = RECORDS) -> None:
+        self.spec, self.columns = spec, columns
+        self.rows = 0
+        self.features: dict[str, NumericBuilder | CategoricalBuilder] = {
+            name: NumericBuilder(column) if isinstance(column, NumericSpec) else CategoricalBuilder(column)
+            for name, column in spec.features.items()
+        }
+        self.scores: dict[str, NumericBuilder] = {}
+        self.latency = NumericBuilder(LATENCY)
+        self.versions: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+        self.hours: Counter[int] = Counter()
+
+    def add(self, records: pa.Table | pa.RecordBatch) -> None:
+        """Add some records."""
+        self.rows += records.num_rows
+        for name, feature in self.features.items():
+            found = find_column(records, self.columns.feature_prefix + name)
+            for chunk in _chunks(pa.nulls(records.num_rows) if found is None else found):
+                feature.add(chunk)
+        self._add_scores(records)
+        for chunk in self._chunks_of(records, self.columns.latency_ms):
+            self.latency.add(chunk)
+        for chunk in self._chunks_of(records, self.columns.model_version):
+            self.versions += _counts(chunk)
+        for chunk in self._chunks_of(records, self.columns.status):
+            self.statuses += _counts(chunk)
+        for chunk in self._chunks_of(records, self.columns.event_time):
+            self.hours += _hours(chunk)
+
+    def _chunks_of(self, records: pa.Table | pa.RecordBatch, name: str) -> Iterable[pa.Array]:
+        found = find_column(records, name) if name else None
+        return [] if found is None else _chunks(found)
+
+    def _add_scores(self, records: pa.Table | pa.RecordBatch) -> None:
+        score = find_column(records, self.columns.score) if self.columns.score else None
+        if score is None:
+            return
+        predicted = find_column(records, self.columns.prediction) if self.columns.prediction else None
+        if predicted is None:
+            for chunk in _chunks(score):
+                self._score_of("").add(chunk)
+            return
+        classes, values = categories(predicted), plain(score)
+        codes = classes.indices.fill_null(-1) if classes.null_count else classes.indices
+        for code, name in enumerate(classes.dictionary.to_pylist()):
+            mine = values if len(classes.dictionary) == 1 and not classes.null_count else values.filter(
+                pc.equal(codes, code)
+            )
+            if len(mine):
+                self._score_of(name).add(mine)
+        if classes.null_count:
+            self._score_of("(null)").add(values.filter(pc.equal(codes, -1)))
+
+    def _score_of(self, name: str) -> NumericBuilder:
+        if name not in self.scores:
+            self.scores[name] = NumericBuilder(self.spec.score)
+        return self.scores[name]
 
 
-def _add(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-    total = Counter(a) + Counter(b)
-    return dict(sorted(total.items()))
+def _chunks(column: pa.Array | pa.ChunkedArray) -> Iterable[pa.Array]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+
+
+def _merge(a: Any, b: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    return a.merge(b)
+
+
+def _counts(column: pa.Array) -> Counter[str]:
+    texts = categories(column)
+    rows = rows_per_code(texts)[:-1].tolist()
+    return Counter({name: n for name, n in zip(texts.dictionary.to_pylist(), rows, strict=True) if n})
+
+
+def _hours(column: pa.Array) -> Counter[int]:
+    """Rows per hour since 1970."""
+    array = plain(column).drop_null()
+    if not pa.types.is_timestamp(array.type):
+        return Counter()
+    hours = array.cast(pa.int64()).to_numpy() // _HOUR_UNITS[array.type.unit]
+    found, counts = np.unique(hours, return_counts=True)
+    return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+
+
+def _hour_names(hours: Mapping[int, int]) -> dict[str, int]:
+    return {f"{_EPOCH + timedelta(hours=hour):%Y-%m-%dT%HZ}": n for hour, n in hours.items()}
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items()))

@@ -1,0 +1,124 @@
+"""Profile Parquet files: one pass, in bounded memory, in as many threads as asked for."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from os import PathLike
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitoring.config.model import FeatureType
+from monitoring.errors import ConfigError
+from monitoring.profile import ProfileSpec, RecordColumns, WindowProfile
+from monitoring.profile.categorical import CategoricalSpec
+from monitoring.profile.window import WindowBuilder, learn_column, learn_score
+
+Source = str | PathLike[str]
+# A column of this many rows stays in the second-level cache between decoding and counting.
+_BATCH_ROWS = 1 << 16
+# Compressed bytes are read in pieces, so that memory does not grow with the size of a row group.
+_BUFFER_BYTES = 1 << 18
+
+
+def learn_spec(sources: Sequence[Source], kinds: Mapping[str, FeatureType], columns: RecordColumns) -> ProfileSpec:
+    """Freeze the bins and categories of the rows in some files, reading one column at a time.
+
+    Args:
+        sources: Parquet files.
+        kinds: The features.
+        columns: Where the files have what is profiled.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    features = {
+        name: learn_column(_read_column(sources, columns.feature_prefix + name), kind) for name, kind in kinds.items()
+    }
+    if not columns.score:
+        return ProfileSpec(features)
+    return ProfileSpec(features, learn_score(_read_column(sources, columns.score)))
+
+
+def profile_parquet(
+    sources: Sequence[Source], spec: ProfileSpec, columns: RecordColumns, *, threads: int = 1
+) -> WindowProfile:
+    """The profile of the rows in some files: the same whatever the number of threads.
+
+    Args:
+        sources: Parquet files.
+        spec: What the baseline froze.
+        columns: Where the files have what is profiled.
+        threads: How many row groups are read at a time.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    work: queue.SimpleQueue[tuple[Source, int]] = queue.SimpleQueue()
+    for source in sources:
+        for group in range(_open(source).num_row_groups):
+            work.put((source, group))
+    count = max(1, min(threads, work.qsize()))
+    if count == 1:
+        return _profile_some(work, spec, columns)
+    with ThreadPoolExecutor(count) as pool:
+        parts = [pool.submit(_profile_some, work, spec, columns) for _ in range(count)]
+        return reduce(WindowProfile.merge, (part.result() for part in parts))
+
+
+def _profile_some(work: queue.SimpleQueue[tuple[Source, int]], spec: ProfileSpec, columns: RecordColumns) -> Any:
+    """Profile row groups until none is left."""
+    builder = WindowBuilder(spec, columns)
+    opened: tuple[Source | None, pq.ParquetFile | None] = (None, None)
+    texts = [columns.feature_prefix + name for name, c in spec.features.items() if isinstance(c, CategoricalSpec)]
+    while True:
+        try:
+            source, group = work.get_nowait()
+        except queue.Empty:
+            return WindowProfile.built(builder)
+        if opened[0] != source:
+            opened = (source, _open(source, texts))
+        file = opened[1]
+        assert file is not None
+        wanted = _wanted(file.schema_arrow, spec, columns)
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False):
+            builder.add(batch)
+
+
+def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(source, read_dictionary=list(texts), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(f"cannot be read as Parquet: {error}", where=str(source)) from error
+
+
+def _wanted(schema: pa.Schema, spec: ProfileSpec, columns: RecordColumns) -> list[str]:
+    """The columns to decode: no others are touched."""
+    names = [columns.feature_prefix + name for name in spec.features]
+    names += [columns.score, columns.prediction, columns.event_time, columns.model_version, columns.status]
+    there = set(schema.names)
+    found = (name if name in there else _parent(name) for name in [*names, columns.latency_ms])
+    return sorted({name for name in found if name in there})
+
+
+def _parent(name: str) -> str:
+    """The nested column that a path such as `place.city` or `embedding[0]` starts from."""
+    return name.replace("[", ".").split(".")[0]
+
+
+def _read_column(sources: Sequence[Source], name: str) -> Any:
+    from monitoring.profile.arrow_types import find_column
+
+    chunks: list[pa.Array] = []
+    for source in sources:
+        file = _open(source)
+        top = name if name in file.schema_arrow.names else _parent(name)
+        if top not in file.schema_arrow.names:
+            continue
+        found = find_column(file.read(columns=[top], use_threads=False), name)
+        chunks += found.chunks if found is not None else []
+    return pa.chunked_array(chunks) if chunks else pa.nulls(0)

@@ -1,0 +1,289 @@
+"""What becomes of each Arrow type: the one place that knows.
+
+| Arrow type | as a number | as a category |
+|---|---|---|
+| integers of all widths | the value; beyond 2^53 the nearest float, though still told apart by the distinct count | decimal digits |
+| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back |
+| decimals of all widths | the nearest float | digits |
+| booleans | 0 or 1 | `true` or `false` |
+| dates, timestamps | seconds since 1970-01-01 UTC, negative before it | ISO 8601 |
+| times of day, durations | seconds | ISO 8601 time; seconds |
+| strings of all layouts | as JSON or CSV spell numbers; what does not parse is a mismatch | the text |
+| binary of all layouts | every value is a mismatch | hexadecimal digits |
+| dictionaries, run-end encoded | like their values | like their values |
+| extension types | like their storage | like their storage |
+| null | null | null |
+| structs, lists, maps, unions | not testable, unless a part is declared: `place.city`, `embedding[0]` | the same |
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitoring.profile.distribution import BoolArray, FloatArray, IntArray
+
+_NO_BITS = np.zeros(1, np.uint8)
+_EXACT = 2**53
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A column's values as numbers, over Arrow's own memory where that is possible.
+
+    Attributes:
+        values: Shape (n,); arbitrary where there is none.
+        identity: What tells values apart: their bits, or the integer where a float would round; shape (n,).
+        validity: Arrow's validity bits.
+        first_bit: The validity bit of the first value.
+        has_nulls: Whether any value is missing.
+        nulls: Missing values.
+        mismatched: Values that are no numbers; their validity bits are unset too.
+    """
+
+    values: FloatArray
+    identity: IntArray
+    validity: np.ndarray[Any, np.dtype[np.uint8]]
+    first_bit: int
+    has_nulls: bool
+    nulls: int
+    mismatched: int
+
+    def present(self) -> BoolArray:
+        """Which values are there, shape (n,)."""
+        if not self.has_nulls:
+            return np.ones(len(self.values), bool)
+        bits = np.unpackbits(self.validity, bitorder="little")
+        return bits[self.first_bit : self.first_bit + len(self.values)].astype(bool)
+
+
+def testable(type_: pa.DataType) -> bool:
+    """Whether a column of this type can be profiled.
+
+    >>> testable(pa.float16()), testable(pa.list_(pa.int8()))
+    (True, False)
+    """
+    type_ = _value_type(type_)
+    return not (pa.types.is_nested(type_) or pa.types.is_interval(type_))
+
+
+def _value_type(type_: pa.DataType) -> pa.DataType:
+    while True:
+        if isinstance(type_, pa.BaseExtensionType):
+            type_ = type_.storage_type
+        elif pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+            type_ = type_.value_type
+        else:
+            return type_
+
+
+def find_column(batch: pa.RecordBatch | pa.Table, name: str) -> pa.Array | pa.ChunkedArray | None:
+    """A column by its name, or a part of a nested one by its path, such as `place.city` or `embedding[0]`.
+
+    Args:
+        batch: Where to look.
+        name: A column's own name comes before any path.
+
+    Returns:
+        None if there is no such column or part.
+
+    >>> find_column(pa.table({"place": [{"city": "Rom"}]}), "place.city").to_pylist()
+    ['Rom']
+    """
+    index = batch.schema.get_field_index(name)
+    if index >= 0:
+        return batch.column(index)
+    head = re.split(r"[.\[]", name, maxsplit=1)[0]
+    rest = name[len(head) :]
+    index = batch.schema.get_field_index(head)
+    if index < 0 or not rest or _PART.sub("", rest):
+        return None
+    column = batch.column(index)
+    for match in _PART.finditer(rest):
+        column = _part(column, match[1], match[2])
+        if column is None:
+            return None
+    return column
+
+
+def _part(column: pa.Array | pa.ChunkedArray, field: str | None, position: str | None) -> Any:
+    type_ = column.type
+    if field is not None:
+        is_there = pa.types.is_struct(type_) and type_.get_field_index(field) >= 0
+        return pc.struct_field(column, field) if is_there else None
+    is_list = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    if not is_list or position is None:
+        return None
+    # a list that is too short has no such element, which is a null
+    cut = pc.list_slice(column, int(position), int(position) + 1, return_fixed_size_list=True)
+    return pc.list_element(cut, 0)
+
+
+def plain(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The values themselves, in one piece: out of extension types, run-end encodings and chunks."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):  # of no chunks, or of several dictionaries
+            array = pa.concat_arrays(array.unify_dictionaries().chunks) if array.num_chunks else pa.nulls(0, array.type)
+    while True:
+        if isinstance(array, pa.ExtensionArray):
+            array = array.storage
+        elif pa.types.is_run_end_encoded(array.type):
+            array = pc.run_end_decode(array)
+        else:
+            return array
+
+
+def numbers(array: pa.Array | pa.ChunkedArray) -> Numbers:
+    """The values of a column as numbers.
+
+    Args:
+        array: Of a type that is `testable`; every value of another is a mismatch.
+    """
+    array = plain(array)
+    missing = array.null_count
+    if pa.types.is_dictionary(array.type):
+        return _numbers_of_dictionary(array)
+    converted, identity = _as_floats(array)
+    mismatched = converted.null_count - missing
+    n = len(converted)
+    validity, data = converted.buffers()
+    values = np.frombuffer(data, np.float64)[converted.offset :][:n] if n else np.zeros(0)
+    has_nulls = converted.null_count > 0
+    bits = np.frombuffer(validity, np.uint8) if has_nulls else _NO_BITS
+    same = values.view(np.int64) if identity is None else identity
+    return Numbers(values, _one_zero(values, same), bits, converted.offset, has_nulls, missing, mismatched)
+
+
+def _one_zero(values: FloatArray, identity: IntArray) -> IntArray:
+    """0.0 and -0.0 are the same value; most columns have no -0.0 and are not copied."""
+    negative_zero = np.int64(-(2**63))
+    if identity.size and identity.min() == negative_zero:
+        return np.where((identity == negative_zero) & (values == 0), 0, identity)
+    return identity
+
+
+def _numbers_of_dictionary(array: pa.DictionaryArray) -> Numbers:
+    """Convert each distinct value once."""
+    missing = array.null_count
+    found = numbers(array.dictionary)
+    if found.nulls:  # a null in the dictionary itself
+        return numbers(array.cast(array.type.value_type))
+    values = pa.array(found.values, mask=~found.present()).take(array.indices)
+    identity = np.append(found.identity, 0)[array.indices.fill_null(len(found.identity)).to_numpy().astype(np.int64)]
+    result = numbers(values)
+    return Numbers(
+        result.values, identity, result.validity, result.first_bit, result.has_nulls, missing, result.nulls - missing
+    )
+
+
+def _as_floats(array: pa.Array) -> tuple[pa.Array, IntArray | None]:
+    type_ = array.type
+    if type_ == pa.float64():
+        return array, None
+    if pa.types.is_int64(type_) or pa.types.is_uint64(type_):
+        return array.cast(pa.float64(), safe=False), _large_integers(array)
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        return array.cast(pa.float64()), None
+    if pa.types.is_boolean(type_):
+        return array.cast(pa.int8()).cast(pa.float64()), None
+    if pa.types.is_decimal(type_):
+        return array.cast(pa.float64()), None
+    if pa.types.is_temporal(type_) and not pa.types.is_interval(type_):
+        return _seconds(array), None
+    if _is_text(type_):
+        return _parsed(array), None
+    return pa.nulls(len(array), pa.float64()), None
+
+
+def _large_integers(array: pa.Array) -> IntArray | None:
+    """The integers themselves, if some of them are too large for a float to tell apart."""
+    extremes = pc.min_max(array)
+    low, high = extremes["min"].as_py(), extremes["max"].as_py()
+    if low is None or (low >= -_EXACT and high <= _EXACT):
+        return None
+    data = array.buffers()[1]
+    whole = np.frombuffer(data, np.int64)[array.offset :][: len(array)]
+    floats = whole.astype(np.float64).view(np.int64)
+    return np.where((whole >= -_EXACT) & (whole <= _EXACT), floats, whole)
+
+
+def _seconds(array: pa.Array) -> pa.Array:
+    type_ = array.type
+    if pa.types.is_date32(type_):
+        return pc.multiply(array.cast(pa.int32()).cast(pa.float64()), 86400.0)
+    if pa.types.is_date64(type_):
+        array, unit = array.cast(pa.int64()), "ms"
+    else:
+        unit = type_.unit
+        array = array.cast(pa.int32() if pa.types.is_time32(type_) else pa.int64())
+    return pc.divide(array.cast(pa.float64(), safe=False), float(_PER_SECOND[unit]))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+
+
+def _parsed(array: pa.Array) -> pa.Array:
+    """Each text as a number, null where it is none."""
+    return pa.array([_number(text) for text in array.to_pylist()], pa.float64())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """The values of a column as texts, each distinct one written once.
+
+    Args:
+        array: Of a type that is `testable`.
+    """
+    array = plain(array)
+    if not pa.types.is_dictionary(array.type):
+        array = (array.cast(pa.string()) if pa.types.is_string_view(array.type) else array).dictionary_encode()
+    names = _as_texts(plain(array.dictionary))
+    if names is array.dictionary and array.indices.type == pa.int32():
+        return array
+    if names.null_count or pc.count_distinct(names).as_py() < len(names):
+        merged = names.dictionary_encode()
+        return pa.DictionaryArray.from_arrays(merged.indices.take(array.indices), merged.dictionary)
+    return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), names)
+
+
+def _as_texts(names: pa.Array) -> pa.Array:
+    type_ = names.type
+    if pa.types.is_string(type_):
+        return names
+    if _is_text(type_):
+        return names.cast(pa.string())
+    if pa.types.is_boolean(type_):
+        return pc.if_else(names, "true", "false")
+    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_):
+        return pa.array([None if name is None else name.hex() for name in names.to_pylist()], pa.string())
+    if pa.types.is_binary_view(type_):
+        return _as_texts(names.cast(pa.binary()))
+    if pa.types.is_floating(type_):
+        return pa.array([None if name is None else _float_text(name) for name in names.to_pylist()], pa.string())
+    if pa.types.is_duration(type_):
+        return _as_texts(_seconds(names))
+    if pa.types.is_null(type_):
+        return names.cast(pa.string())
+    if testable(type_):
+        return names.cast(pa.string())
+    return pa.nulls(len(names), pa.string())
+
+
+def _float_text(value: float) -> str:
+    """Whole numbers as integers are written: 1.0 and 1 are the same category."""
+    return str(int(value)) if abs(value) < _EXACT and value == int(value) else repr(value)
