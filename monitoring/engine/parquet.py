@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from os import PathLike
@@ -15,14 +15,16 @@ import pyarrow.parquet as pq
 from monitoring.config.model import FeatureType
 from monitoring.errors import ConfigError
 from monitoring.profile import ProfileSpec, RecordColumns, WindowProfile
+from monitoring.profile.arrow_types import find_column
 from monitoring.profile.categorical import CategoricalSpec
 from monitoring.profile.window import WindowBuilder, learn_column, learn_score
 
 Source = str | PathLike[str]
 # A column of this many rows stays in the second-level cache between decoding and counting.
 _BATCH_ROWS = 1 << 16
-# Compressed bytes are read in pieces, so that memory does not grow with the size of a row group.
-_BUFFER_BYTES = 1 << 18
+# Fewer files than this are shared out by their row groups.
+_FILES_PER_THREAD = 4
+Work = queue.SimpleQueue[tuple[Source, list[int] | None]]
 
 
 def learn_spec(sources: Sequence[Source], kinds: Mapping[str, FeatureType], columns: RecordColumns) -> ProfileSpec:
@@ -58,10 +60,9 @@ def profile_parquet(
     Raises:
         ConfigError: A file cannot be read.
     """
-    work: queue.SimpleQueue[tuple[Source, int]] = queue.SimpleQueue()
-    for source in sources:
-        for group in range(_open(source).num_row_groups):
-            work.put((source, group))
+    work: Work = queue.SimpleQueue()
+    for part in _parts(sources, threads):
+        work.put(part)
     count = max(1, min(threads, work.qsize()))
     if count == 1:
         return _profile_some(work, spec, columns)
@@ -70,28 +71,33 @@ def profile_parquet(
         return reduce(WindowProfile.merge, (part.result() for part in parts))
 
 
-def _profile_some(work: queue.SimpleQueue[tuple[Source, int]], spec: ProfileSpec, columns: RecordColumns) -> Any:
-    """Profile row groups until none is left."""
+def _parts(sources: Sequence[Source], threads: int) -> Iterable[tuple[Source, list[int] | None]]:
+    """Whole files, or their row groups if there are too few files to share among threads."""
+    for source in sources:
+        if threads == 1 or len(sources) >= _FILES_PER_THREAD * threads:
+            yield source, None
+        else:
+            yield from ((source, [group]) for group in range(_open(source).num_row_groups))
+
+
+def _profile_some(work: Work, spec: ProfileSpec, columns: RecordColumns) -> WindowProfile:
+    """Profile what is left to do until nothing is."""
     builder = WindowBuilder(spec, columns)
-    opened: tuple[Source | None, pq.ParquetFile | None] = (None, None)
     texts = [columns.feature_prefix + name for name, c in spec.features.items() if isinstance(c, CategoricalSpec)]
     while True:
         try:
-            source, group = work.get_nowait()
+            source, groups = work.get_nowait()
         except queue.Empty:
             return WindowProfile.built(builder)
-        if opened[0] != source:
-            opened = (source, _open(source, texts))
-        file = opened[1]
-        assert file is not None
+        file = _open(source, texts)
         wanted = _wanted(file.schema_arrow, spec, columns)
-        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False):
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False):
             builder.add(batch)
 
 
 def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(source, read_dictionary=list(texts), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        return pq.ParquetFile(source, read_dictionary=list(texts), pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"cannot be read as Parquet: {error}", where=str(source)) from error
 
@@ -111,8 +117,6 @@ def _parent(name: str) -> str:
 
 
 def _read_column(sources: Sequence[Source], name: str) -> Any:
-    from monitoring.profile.arrow_types import find_column
-
     chunks: list[pa.Array] = []
     for source in sources:
         file = _open(source)

@@ -19,8 +19,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +62,21 @@ class Numbers:
             return np.ones(len(self.values), bool)
         bits = np.unpackbits(self.validity, bitorder="little")
         return bits[self.first_bit : self.first_bit + len(self.values)].astype(bool)
+
+    def where(self, chosen: pa.BooleanArray) -> Self:
+        """Some of them.
+
+        Args:
+            chosen: Shape (n,); a null chooses nothing. What is chosen and no number counts as missing.
+        """
+        chosen = chosen.fill_null(False)
+        if not self.has_nulls:
+            bits = np.frombuffer(chosen.buffers()[1], np.uint8)
+            return replace(self, validity=bits, first_bit=chosen.offset, has_nulls=True)
+        mine, there = np.asarray(chosen.to_numpy(zero_copy_only=False), bool), self.present()
+        absent = int(mine.sum() - (mine & there).sum())
+        bits = np.packbits(mine & there, bitorder="little")
+        return replace(self, validity=bits, first_bit=0, has_nulls=True, nulls=absent, mismatched=0)
 
 
 def testable(type_: pa.DataType) -> bool:

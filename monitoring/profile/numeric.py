@@ -338,9 +338,16 @@ class NumericBuilder:
         self.far: dict[int, int] = {}
         self._arguments = (*spec.table.arguments, spec.centre, 2.0**spec.exponent)
 
-    def add(self, array: pa.Array) -> None:
-        """Add one batch."""
+    def add(self, array: pa.Array, chosen: pa.BooleanArray | None = None) -> None:
+        """Add one batch.
+
+        Args:
+            array: The values.
+            chosen: Which of them to add; by default all.
+        """
         batch = numbers(array)
+        if chosen is not None:
+            batch = batch.where(chosen)
         self.nulls += batch.nulls
         self.mismatched += batch.mismatched
         far = self.counters[kernels.FAR]

@@ -351,15 +351,12 @@ class WindowBuilder:
                 self._score_of("").add(chunk)
             return
         classes, values = categories(predicted), plain(score)
-        codes = classes.indices.fill_null(-1) if classes.null_count else classes.indices
         for code, name in enumerate(classes.dictionary.to_pylist()):
-            mine = values if len(classes.dictionary) == 1 and not classes.null_count else values.filter(
-                pc.equal(codes, code)
-            )
-            if len(mine):
-                self._score_of(name).add(mine)
+            chosen = pc.equal(classes.indices, code)
+            if chosen.true_count:
+                self._score_of(name).add(values, chosen)
         if classes.null_count:
-            self._score_of("(null)").add(values.filter(pc.equal(codes, -1)))
+            self._score_of("(null)").add(values, classes.indices.is_null())
 
     def _score_of(self, name: str) -> NumericBuilder:
         if name not in self.scores:
