@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,17 @@ import pyarrow.csv
 
 from monitoring import documents
 from monitoring.capture import records
-from monitoring.capture.records import FEATURE_PREFIX
 from monitoring.config import ModelConfig
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.judge.checks import Reference
 from monitoring.judge.limits import Limits, learn_limits
 from monitoring.monitor import Monitor
-from monitoring.profile import ColumnSpec, OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile import OutcomeProfile, Packed, ProfileSpec, WindowProfile
 from monitoring.sampling import bottom_k
 from monitoring.training_rows import read_training_rows
 from monitoring.window import LENGTHS, Window, iso
 
-KIND, SCHEMA_VERSION = "baseline", 1
+KIND, SCHEMA_VERSION = "baseline", 2
 POINTER, POINTER_VERSION = "baseline-versions", 1
 _VERSION = re.compile(r"(?!.*\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,23 +111,20 @@ def learn_baseline(
         valid_from: From when it is valid.
         source: Hash of the rows' file.
     """
-    columns = config.columns.features
-    spec = ProfileSpec({name: ColumnSpec.learn(table[FEATURE_PREFIX + name], kind) for name, kind in columns.items()})
+    spec = ProfileSpec.learn(table, config.columns.features)
     rows_of: dict[Window, list[int]] = defaultdict(list)
     for position, moment in enumerate(table["event_time"].to_pylist()):
         rows_of[Window.containing(moment, config.every)].append(position)
-    scores = table["score"].to_numpy()
+    scores, predictions = table["score"].to_numpy(), table["prediction"].to_numpy()
     profiles, outcomes = [], []
     for _, positions in sorted(rows_of.items()):
-        profiles.append(WindowProfile.of(table.take(positions), spec, FEATURE_PREFIX))
+        profiles.append(WindowProfile.of(table.take(positions), spec))
         labelled = [i for i in positions if labels[i] is not None]
-        outcomes.append(OutcomeProfile.of(scores[labelled], np.array([labels[i] for i in labelled], bool)))
+        actual = np.array([labels[i] for i in labelled], bool)
+        outcomes.append(OutcomeProfile.of(scores[labelled], predictions[labelled], actual))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
-    limits = learn_limits(
-        profiles, outcomes, spec, longest=config.trailing_windows, threshold=config.columns.threshold, hours=hours
-    )
-    whole = WindowProfile.of(table, spec, FEATURE_PREFIX)
-    reference = Reference(version, spec, whole, limits)
+    limits = learn_limits(profiles, outcomes, longest=config.trailing_windows, hours=hours)
+    reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits)
     return Baseline(reference, valid_from, table.num_rows, len(profiles), source)
 
 
@@ -145,9 +143,9 @@ def load_baseline(monitor: Monitor, version: str) -> Baseline:
     key = monitor.layout.baseline(version)
     body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
     spec = ProfileSpec.from_json(body["spec"])
-    reference = Reference(
-        version, spec, WindowProfile.from_json(body["profile"], spec), Limits.from_json(body["limits"])
-    )
+    place = monitor.layout.baseline_profile(version)
+    profile = WindowProfile.unpack(Packed.read(monitor.store.get(place), place), spec)
+    reference = Reference(version, spec, profile, Limits.from_json(body["limits"]))
     valid_from = datetime.fromisoformat(body["valid_from"])
     return Baseline(reference, valid_from, body["rows"], body["windows"], body["source"])
 
@@ -176,6 +174,7 @@ def _parse_pointer(monitor: Monitor, data: bytes | None) -> list[tuple[str, date
 
 def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequence[bool | None]) -> None:
     reference = baseline.reference
+    profile = reference.profile.pack()
     body: dict[str, Any] = {
         "model": monitor.config.name,
         "version": baseline.version,
@@ -185,7 +184,7 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequen
         "source": baseline.source,
         "config": monitor.config.fingerprint(),
         "spec": reference.spec.to_json(),
-        "profile": reference.profile.to_json(),
+        "profile": hashlib.sha256(profile).hexdigest(),
         "limits": reference.limits.to_json(),
     }
     document = documents.encode(KIND, SCHEMA_VERSION, body)
@@ -196,6 +195,7 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequen
             where=monitor.config.name,
             hint="baselines are never changed; give the new one another --version",
         )
+    monitor.store.put(monitor.layout.baseline_profile(baseline.version), profile)
     marked = table.append_column("label", pa.array(labels, pa.bool_()))
     sample = bottom_k(marked, monitor.config.report.sample_rows)
     monitor.store.put(monitor.layout.baseline_sample(baseline.version), records.to_parquet(sample))

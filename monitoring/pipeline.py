@@ -232,8 +232,9 @@ def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfi
 
 
 def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfile:
-    scores = load_records(monitor, window, ["score"])["score"].to_numpy()
-    return OutcomeProfile.of(scores[joined.known()], joined.positive(monitor.config.columns.positive))
+    records, known = load_records(monitor, window, ["score", "prediction"]), joined.known()
+    scores, predictions = (records[name].to_numpy()[known] for name in ("score", "prediction"))
+    return OutcomeProfile.of(scores, predictions, joined.positive(monitor.config.columns.positive))
 
 
 def _label_accounting(monitor: Monitor, joined: Joined, revision: Revision, epochs: EpochReader) -> dict[str, int]:

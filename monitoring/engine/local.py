@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any, Self
 
 import pyarrow as pa
@@ -15,13 +16,11 @@ from monitoring import documents
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture import records, sagemaker
 from monitoring.capture.pinning import load_manifest, pin, read_pinned
-from monitoring.capture.records import COLUMN_AT_FAULT, FEATURE_PREFIX, Quarantined, Row
+from monitoring.capture.records import COLUMN_AT_FAULT, Quarantined, Row
 from monitoring.errors import StoredDocumentError
 from monitoring.monitor import Monitor
-from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.profile import Packed, ProfileSpec, WindowProfile
 from monitoring.window import Window
-
-KIND, SCHEMA_VERSION = "profile", 1
 
 
 @dataclass(frozen=True)
@@ -144,18 +143,18 @@ def assemble(monitor: Monitor, window: Window) -> WindowData:
     tables, parts = [], []
     for batch in range(len(manifest.batches)):
         tables.append(records.from_parquet(store.get(layout.batch_records(window, batch))))
-        parts.append(_decode(store.get(layout.batch_profile(window, batch)), _spec(baseline), layout.window(window)))
+        key = layout.batch_profile(window, batch)
+        parts.append(Packed.read(store.get(key), key))
     empty = records.schema(monitor.config.columns).empty_table()
     table = pa.concat_tables([empty, *tables])
     unique = _without_duplicates(table)
     version = baseline.version if baseline else ""
-    if unique.num_rows == table.num_rows and all(part.baseline == version for part in parts):
-        profile = WindowProfile.empty(_spec(baseline))
-        for part in parts:
-            profile = profile.merge(part.profile)
+    if unique.num_rows == table.num_rows and all(part.about["baseline"] == version for part in parts):
+        profiles = (WindowProfile.unpack(part, _spec(baseline)) for part in parts)
+        profile = reduce(WindowProfile.merge, profiles, WindowProfile.empty(_spec(baseline)))
     else:  # merging cannot take a row out again
         profile = _profile(unique, baseline)
-    counts = ReadCounts.total([part.counts for part in parts], unique.num_rows)
+    counts = ReadCounts.total([ReadCounts.from_json(part.about["counts"]) for part in parts], unique.num_rows)
     counts.check(layout.window(window))
     data = WindowData(profile, counts, version)
     store.put(layout.records(window), records.to_parquet(unique))
@@ -180,12 +179,11 @@ def load_records(monitor: Monitor, window: Window, columns: list[str] | None = N
 def load_window(monitor: Monitor, window: Window, baseline: Baseline | None) -> WindowData:
     """The window's profile on the edges of `baseline`; profiled again if it was made on others."""
     key = monitor.layout.profile(window)
-    raw = monitor.store.get(key)
+    packed = Packed.read(monitor.store.get(key), key)
     version = baseline.version if baseline else ""
-    body = documents.decode(raw, KIND, SCHEMA_VERSION, key)
-    if body["baseline"] == version:
-        return _decode(raw, _spec(baseline), key)
-    counts = ReadCounts.from_json(body["counts"])
+    counts = ReadCounts.from_json(packed.about["counts"])
+    if packed.about["baseline"] == version:
+        return WindowData(WindowProfile.unpack(packed, _spec(baseline)), counts, version)
     return WindowData(_profile(load_records(monitor, window), baseline), counts, version)
 
 
@@ -194,11 +192,7 @@ def _spec(baseline: Baseline | None) -> ProfileSpec:
 
 
 def _profile(table: pa.Table, baseline: Baseline | None) -> WindowProfile:
-    for name in _spec(baseline).features:
-        # a window that was read before the feature was declared
-        if FEATURE_PREFIX + name not in table.column_names:
-            table = table.append_column(FEATURE_PREFIX + name, pa.nulls(table.num_rows, pa.string()))
-    return WindowProfile.of(table, _spec(baseline), FEATURE_PREFIX)
+    return WindowProfile.of(table, _spec(baseline))
 
 
 def _without_duplicates(table: pa.Table) -> pa.Table:
@@ -213,12 +207,4 @@ def _without_duplicates(table: pa.Table) -> pa.Table:
 
 
 def _encode(data: WindowData) -> bytes:
-    body = {"profile": data.profile.to_json(), "counts": asdict(data.counts), "baseline": data.baseline}
-    return documents.encode(KIND, SCHEMA_VERSION, body)
-
-
-def _decode(raw: bytes, spec: ProfileSpec, where: str) -> WindowData:
-    body = documents.decode(raw, KIND, SCHEMA_VERSION, where)
-    spec = spec if set(spec.features) == set(body["profile"]["features"]) else ProfileSpec({})
-    profile = WindowProfile.from_json(body["profile"], spec)
-    return WindowData(profile, ReadCounts.from_json(body["counts"]), body["baseline"])
+    return data.profile.pack(counts=asdict(data.counts), baseline=data.baseline)

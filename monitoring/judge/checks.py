@@ -10,7 +10,7 @@ from monitoring.judge.limits import Limits, Spread
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.measure.performance import Z95, performance
-from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile import CategoricalSpec, OutcomeProfile, ProfileSpec, WindowProfile
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def run_checks(evidence: Evidence, reference: Reference, config: ModelConfig) ->
     """Every finding of every check that is not off, in the order of the checks."""
     checks = config.checks
     measured = block.quality(evidence.profile, reference.limits.rows, evidence.hours)
-    moved = block.drift(evidence.trailing, reference.profile, reference.spec)
+    moved = block.drift(evidence.trailing, reference.profile)
     yield from _schema(evidence, reference, checks.schema_)
     yield from _quarantine(evidence, checks.quarantine)
     yield from _volume(measured["volume"], reference, checks.volume)
@@ -85,8 +85,9 @@ def run_checks(evidence: Evidence, reference: Reference, config: ModelConfig) ->
             continue
         nulls = measured[block.key("nulls", name)]
         yield from _high(nulls, "nulls", name, Code.NULLS_INCREASED, checks.nulls, reference, 1)
-        unseen = measured.get(block.key("unseen", name))
-        if unseen is not None and not reference.spec.features[name].folded:
+        spec = reference.spec.features[name]
+        if isinstance(spec, CategoricalSpec) and not spec.is_open:
+            unseen = measured[block.key("unseen", name)]
             yield from _high(unseen, "unseen", name, Code.UNSEEN_CATEGORIES, checks.unseen, reference, 1)
     for name in config.columns.features:
         if name in evidence.unusable:
@@ -214,9 +215,9 @@ def _coverage(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
 
 def _performance(evidence: Evidence, reference: Reference, config: ModelConfig) -> Iterator[Finding]:
     """Ranking, calibration, and whether the average would have done better."""
-    numbers = performance(evidence.trailing_outcomes, config.columns.threshold)
+    numbers = performance(evidence.trailing_outcomes)
     rows, windows = evidence.trailing_outcomes.rows, evidence.windows
-    judged = block.outcome(evidence.trailing_outcomes, config.columns.threshold)
+    judged = block.outcome(evidence.trailing_outcomes)
     rules = {
         "worse_than_average": config.checks.worse_than_average,
         "ranking": config.checks.ranking,

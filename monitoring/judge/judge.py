@@ -11,8 +11,6 @@ from monitoring.judge.checks import Evidence, Reference, performance_alone, run_
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
 from monitoring.measure import Measurement
 from monitoring.measure.performance import performance, proportion
-from monitoring.profile.columns import quantile
-from monitoring.profile.window import LATENCY
 from monitoring.window import Window
 
 _ORDER = {Status.FAIL: 0, Status.UNKNOWN: 1, Status.WARN: 2, Status.INFO: 3, Status.OK: 4}
@@ -76,7 +74,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         headline=_headline(status, findings, config),
         findings=tuple(findings),
         numbers=_numbers(evidence, config),
-        trailing=performance(evidence.trailing_outcomes, config.columns.threshold) if config.labels else {},
+        trailing=performance(evidence.trailing_outcomes) if config.labels else {},
         trailing_windows=look.trailing_windows,
         accounting=look.accounting,
         inputs=look.inputs,
@@ -101,13 +99,13 @@ def _numbers(evidence: Evidence, config: ModelConfig) -> dict[str, Measurement]:
         numbers["positive_rate"] = proportion(
             "positive_rate", evidence.profile.positives, rows, "both", "share of positive predictions"
         )
-    latency = quantile(evidence.profile.latency, LATENCY, 0.95)
+    latency = evidence.profile.latency.quantile(0.95)
     if latency is not None:
         timed = evidence.profile.latency.rows - evidence.profile.latency.nulls
         numbers["latency_p95"] = Measurement(
             "latency_p95", latency, timed, "high", "95th percentile, ms, to the next bin edge"
         )
-    return numbers | (performance(evidence.outcomes, config.columns.threshold) if config.labels else {})
+    return numbers | (performance(evidence.outcomes) if config.labels else {})
 
 
 def _headline(status: Status, findings: list[Finding], config: ModelConfig) -> str:

@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, Self
 
 from monitoring.measure import block
-from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile import OutcomeProfile, WindowProfile
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,8 @@ class Limits:
 def learn_limits(
     profiles: Sequence[WindowProfile],
     outcomes: Sequence[OutcomeProfile],
-    spec: ProfileSpec,
     *,
     longest: int,
-    threshold: float,
     hours: int,
 ) -> Limits:
     """Learn what is ordinary from consecutive windows of the baseline.
@@ -85,9 +83,7 @@ def learn_limits(
     Args:
         profiles: One per baseline window, oldest first, at least one.
         outcomes: Their outcomes.
-        spec: The edges.
         longest: Longest block, in windows.
-        threshold: A score at or above it counts as positive.
         hours: Hours in a window.
     """
     reference = reduce(WindowProfile.merge, profiles)
@@ -101,8 +97,8 @@ def learn_limits(
         values: defaultdict[str, list[float]] = defaultdict(list)
         for profile, outcome in zip(merged, labelled, strict=True):
             if length < len(profiles):
-                _collect(values, block.drift(profile, reference, spec, contained=profile))
-            _collect(values, block.outcome(outcome, threshold))
+                _collect(values, block.drift(profile, reference, contained=profile))
+            _collect(values, block.outcome(outcome))
         for key, found in values.items():
             known = spreads.setdefault(key, [])
             # undefined for shorter blocks: take the shortest for which it is defined

@@ -5,13 +5,15 @@ The same functions measure production windows and, to learn the ordinary spread,
 
 from __future__ import annotations
 
-from monitoring.measure.drift import jensen_shannon
+from monitoring.measure import quality as data
+from monitoring.measure.binary import brier_skill, calibration
+from monitoring.measure.drift import drift as distance
 from monitoring.measure.measurement import Measurement
-from monitoring.measure.performance import performance, proportion
-from monitoring.profile import CategoricalProfile, OutcomeProfile, ProfileSpec, WindowProfile
-from monitoring.profile.window import SCORE
+from monitoring.measure.ranking import roc_auc
+from monitoring.profile import CategoricalProfile, OutcomeProfile, WindowProfile
 
-SERVER_ERROR = 500
+# Between 0 and 1 whatever the unit, defined for both kinds of columns, nulls and new categories included
+DRIFT_STATISTIC = "jensen_shannon"
 
 
 def key(check: str, subject: str = "") -> str:
@@ -24,31 +26,26 @@ def key(check: str, subject: str = "") -> str:
 
 
 def drift(
-    current: WindowProfile, reference: WindowProfile, spec: ProfileSpec, *, contained: WindowProfile | None = None
+    current: WindowProfile, reference: WindowProfile, *, contained: WindowProfile | None = None
 ) -> dict[str, Measurement]:
     """How far each feature and the score are from the reference.
 
     Args:
         current: The rows in question.
-        reference: What they are compared with.
-        spec: The edges of both.
+        reference: What they are compared with, on the same bins.
         contained: Rows to leave out of the reference: a block of the baseline is compared with the others.
     """
     found = {}
-    for name, column in spec.features.items():
-        cells = reference.features[name].cells(column)
+    for name in reference.features:
+        ordinary = reference.distribution(name)
         if contained is not None:
-            cells = _without(cells, contained.features[name].cells(column))
-        found[key("feature_drift", name)] = jensen_shannon(cells, current.features[name].cells(column))
-    cells = reference.score.cells(SCORE)
+            ordinary = ordinary.subtract(contained.distribution(name))  # type: ignore[arg-type]  # both of one kind
+        found[key("feature_drift", name)] = distance(DRIFT_STATISTIC, ordinary, current.distribution(name))
+    scores = reference.score_distribution()
     if contained is not None:
-        cells = _without(cells, contained.score.cells(SCORE))
-    found["prediction_drift"] = jensen_shannon(cells, current.score.cells(SCORE))
+        scores = scores.subtract(contained.score_distribution())
+    found["prediction_drift"] = distance(DRIFT_STATISTIC, scores, current.score_distribution())
     return found
-
-
-def _without(cells: dict[str, int], part: dict[str, int]) -> dict[str, int]:
-    return {name: count - part[name] for name, count in cells.items()}
 
 
 def quality(current: WindowProfile, ordinary_rows: float, hours: int) -> dict[str, Measurement]:
@@ -61,27 +58,21 @@ def quality(current: WindowProfile, ordinary_rows: float, hours: int) -> dict[st
     """
     found = {}
     for name, column in current.features.items():
-        found[key("nulls", name)] = proportion("null_share", column.nulls, column.rows, "high", "share of nulls")
+        found[key("nulls", name)] = data.completeness(column)
         if isinstance(column, CategoricalProfile):
-            found[key("unseen", name)] = proportion(
-                "unseen_share", column.unseen, column.rows, "high", "share of categories that the baseline has not"
-            )
-    volume = current.rows / ordinary_rows if ordinary_rows else None
-    found["volume"] = Measurement("volume", volume, current.rows, "both", "rows / rows of an ordinary window")
-    silent = hours - len(current.hours)
-    found["gaps"] = Measurement("silent_hours", silent / hours, current.rows, "high", "share of hours without a record")
-    answered = sum(current.statuses.values())
-    if answered:
-        errors = sum(n for status, n in current.statuses.items() if int(status) >= SERVER_ERROR)
-        found["errors"] = proportion("error_share", errors, answered, "high", "share of responses with status 500+")
+            found[key("unseen", name)] = data.unseen(column)
+    found["volume"] = data.volume(current.rows, ordinary_rows)
+    found["gaps"] = data.silent_hours(current, hours)
+    errors = data.server_errors(current)
+    if errors.value is not None:
+        found["errors"] = errors
     return found
 
 
-def outcome(outcomes: OutcomeProfile, threshold: float) -> dict[str, Measurement]:
+def outcome(outcomes: OutcomeProfile) -> dict[str, Measurement]:
     """The performance measurements that checks judge, by check."""
-    numbers = performance(outcomes, threshold)
     return {
-        "worse_than_average": numbers["brier_skill"],
-        "ranking": numbers["roc_auc"],
-        "calibration": numbers["calibration"],
+        "worse_than_average": brier_skill(outcomes),
+        "ranking": roc_auc(outcomes),
+        "calibration": calibration(outcomes),
     }

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 Direction = Literal["high", "low", "both"]
+_WHERE_KNOWN = ("reference_rows", "standard_error", "p_value", "noise")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Measurement:
         method: How it was computed.
         low: Lower end of the 95 % interval, None without one.
         high: Upper end of the 95 % interval, None without one.
+        reference_rows: Rows that they were compared with, None where they were compared with none.
+        standard_error: Standard deviation that sampling alone gives to the value, None where it is not known.
+        p_value: Probability of a value at least as far out if both sets of rows came from one distribution.
+        noise: Mean size of the value if both sets of rows came from one distribution: what sampling alone gives.
     """
 
     name: str
@@ -29,10 +34,20 @@ class Measurement:
     method: str
     low: float | None = None
     high: float | None = None
+    reference_rows: int | None = None
+    standard_error: float | None = None
+    p_value: float | None = None
+    noise: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
+        """As JSON values; what only comparisons of two sets of rows have is left out elsewhere.
+
+        >>> sorted(Measurement("volume", 1.0, 10, "both", "").to_json())
+        ['direction', 'high', 'low', 'method', 'name', 'rows', 'value']
+        >>> Measurement("ks", 0.5, 10, "high", "", noise=0.25).to_json()["noise"]
+        0.25
+        """
+        return {key: item for key, item in asdict(self).items() if item is not None or key not in _WHERE_KNOWN}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -2,7 +2,7 @@
 
 | Arrow type | as a number | as a category |
 |---|---|---|
-| integers of all widths | the value; beyond 2^53 the nearest float, though still told apart by the distinct count | decimal digits |
+| integers of all widths | the value; beyond 2^53 the nearest float (the distinct count tells them apart) | digits |
 | float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back |
 | decimals of all widths | the nearest float | digits |
 | booleans | 0 or 1 | `true` or `false` |
@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -85,8 +86,18 @@ def testable(type_: pa.DataType) -> bool:
     >>> testable(pa.float16()), testable(pa.list_(pa.int8()))
     (True, False)
     """
-    type_ = _value_type(type_)
-    return not (pa.types.is_nested(type_) or pa.types.is_interval(type_))
+    value_type = _value_type(type_)
+    return not bool(pa.types.is_nested(value_type) or pa.types.is_interval(value_type))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    t = pa.types
+    return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    t = pa.types
+    return bool(t.is_binary(type_) or t.is_large_binary(type_) or t.is_fixed_size_binary(type_))
 
 
 def _value_type(type_: pa.DataType) -> pa.DataType:
@@ -200,21 +211,15 @@ def _numbers_of_dictionary(array: pa.DictionaryArray) -> Numbers:
 
 
 def _as_floats(array: pa.Array) -> tuple[pa.Array, IntArray | None]:
+    """The values as floats, null where there is none, and what tells them apart where it is not their bits."""
     type_ = array.type
     if type_ == pa.float64():
         return array, None
     if pa.types.is_int64(type_) or pa.types.is_uint64(type_):
         return array.cast(pa.float64(), safe=False), _large_integers(array)
-    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
-        return array.cast(pa.float64()), None
-    if pa.types.is_boolean(type_):
-        return array.cast(pa.int8()).cast(pa.float64()), None
-    if pa.types.is_decimal(type_):
-        return array.cast(pa.float64()), None
-    if pa.types.is_temporal(type_) and not pa.types.is_interval(type_):
-        return _seconds(array), None
-    if _is_text(type_):
-        return _parsed(array), None
+    for applies, convert in _TO_FLOATS:
+        if applies(type_):
+            return convert(array), None
     return pa.nulls(len(array), pa.float64()), None
 
 
@@ -242,10 +247,6 @@ def _seconds(array: pa.Array) -> pa.Array:
     return pc.divide(array.cast(pa.float64(), safe=False), float(_PER_SECOND[unit]))
 
 
-def _is_text(type_: pa.DataType) -> bool:
-    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-
-
 def _parsed(array: pa.Array) -> pa.Array:
     """Each text as a number, null where it is none."""
     return pa.array([_number(text) for text in array.to_pylist()], pa.float64())
@@ -256,6 +257,17 @@ def _number(text: str | None) -> float | None:
         return float(text) if text is not None else None
     except ValueError:
         return None
+
+
+_TO_FLOATS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
+    (pa.types.is_integer, lambda array: array.cast(pa.float64())),
+    (pa.types.is_floating, lambda array: array.cast(pa.float64())),
+    (pa.types.is_decimal, lambda array: array.cast(pa.float64())),
+    (pa.types.is_boolean, lambda array: array.cast(pa.int8()).cast(pa.float64())),
+    (pa.types.is_interval, lambda array: pa.nulls(len(array), pa.float64())),
+    (pa.types.is_temporal, _seconds),
+    (_is_text, _parsed),
+)
 
 
 def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
@@ -277,28 +289,27 @@ def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
 
 
 def _as_texts(names: pa.Array) -> pa.Array:
-    type_ = names.type
-    if pa.types.is_string(type_):
+    if pa.types.is_string(names.type):
         return names
-    if _is_text(type_):
-        return names.cast(pa.string())
-    if pa.types.is_boolean(type_):
-        return pc.if_else(names, "true", "false")
-    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_):
-        return pa.array([None if name is None else name.hex() for name in names.to_pylist()], pa.string())
-    if pa.types.is_binary_view(type_):
-        return _as_texts(names.cast(pa.binary()))
-    if pa.types.is_floating(type_):
-        return pa.array([None if name is None else _float_text(name) for name in names.to_pylist()], pa.string())
-    if pa.types.is_duration(type_):
-        return _as_texts(_seconds(names))
-    if pa.types.is_null(type_):
-        return names.cast(pa.string())
-    if testable(type_):
-        return names.cast(pa.string())
-    return pa.nulls(len(names), pa.string())
+    for applies, convert in _TO_TEXTS:
+        if applies(names.type):
+            return convert(names)
+    return names.cast(pa.string()) if testable(names.type) else pa.nulls(len(names), pa.string())
 
 
 def _float_text(value: float) -> str:
     """Whole numbers as integers are written: 1.0 and 1 are the same category."""
     return str(int(value)) if abs(value) < _EXACT and value == int(value) else repr(value)
+
+
+def _spelled(names: pa.Array, spell: Callable[[Any], str]) -> pa.Array:
+    return pa.array([None if name is None else spell(name) for name in names.to_pylist()], pa.string())
+
+
+_TO_TEXTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
+    (pa.types.is_boolean, lambda names: pc.if_else(names, "true", "false")),
+    (_is_binary, lambda names: _spelled(names, bytes.hex)),
+    (pa.types.is_binary_view, lambda names: _spelled(names, bytes.hex)),
+    (pa.types.is_floating, lambda names: _spelled(names, _float_text)),
+    (pa.types.is_duration, lambda names: _spelled(_seconds(names), _float_text)),
+)

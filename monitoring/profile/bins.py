@@ -20,7 +20,7 @@ QUANTILE_BINS = 512
 TAIL_BINS = 128
 # Cells of robust distances: deciles would hide a moved tail, more would be noise at a thousand rows.
 CELLS = 20
-# Beyond the baseline's range: at spread × 2⁻³, 2⁻², …, so that what moves far is still resolved
+# Beyond the baseline's range: at spread times 2⁻³, 2⁻², …, so that what moves far is still resolved
 _BEYOND = 2.0 ** np.arange(-3, 13)
 _CORE = 0.9995
 
@@ -42,13 +42,13 @@ def frozen_edges(values: FloatArray) -> FloatArray:
     spread = float(core[1] - core[0]) or float(high - low) or abs(high) or 1.0
     with np.errstate(over="ignore"):
         beyond = np.concatenate([low - spread * _BEYOND, high + spread * _BEYOND])
-    parts = [beyond, cell_edges(values), [np.nextafter(high, np.inf)]]
+    parts: list[FloatArray] = [beyond, cell_edges(values), np.nextafter([high], np.inf)]
     if len(distinct) <= MOST_DISTINCT:
         parts.append(distinct_edges(distinct))
     else:
         at = np.quantile(values, np.arange(1, QUANTILE_BINS) / QUANTILE_BINS, method="inverted_cdf")
         repeated = np.unique(at[1:][at[1:] == at[:-1]])
-        parts += [[low], at, _tail_edges(values), distinct_edges(repeated)]
+        parts += [values[:1], at, _tail_edges(values), distinct_edges(repeated)]
     edges = np.unique(np.concatenate(parts) + 0.0)
     return edges[np.isfinite(edges)]
 
@@ -125,7 +125,9 @@ class BinTable:
         shift = 2  # so that no difference of two keys overflows
         while (keys[1] >> shift) - (keys[0] >> shift) >= TABLE_CELLS - 2:
             shift += 1
-        return cls(padded, np.zeros(0, np.uint32), mode, first - 1.5 * width, scale, (keys[0] >> shift) - 1, shift)._filled()
+        return cls(
+            padded, np.zeros(0, np.uint32), mode, first - 1.5 * width, scale, (keys[0] >> shift) - 1, shift
+        )._filled()
 
     def _filled(self) -> Self:
         inner = self.edges[:-3]
@@ -140,7 +142,7 @@ class BinTable:
         if self.mode == LINEAR:
             with np.errstate(over="ignore", invalid="ignore"):
                 return np.clip(np.nan_to_num((values - self.low) * self.scale), 0, top).astype(np.int64)
-        return np.clip((ordered_bits(values) >> self.key_shift) - self.key_low, 0, top)
+        return np.asarray(np.clip((ordered_bits(values) >> self.key_shift) - self.key_low, 0, top), np.int64)
 
     @property
     def arguments(self) -> tuple[Any, ...]:

@@ -62,7 +62,7 @@ class Histogram:
         return cls(
             edges=np.asarray(edges, np.float64),
             counts=np.bincount(place, minlength=len(edges) + 1).astype(np.int64),
-            sums=np.bincount(place, weights=finite, minlength=len(edges) + 1),
+            sums=np.bincount(place, weights=finite, minlength=len(edges) + 1).astype(np.float64),
             squares=float(((finite - finite.mean()) ** 2).sum()) if len(finite) else 0.0,
             low=float(finite.min()) if len(finite) else np.nan,
             high=float(finite.max()) if len(finite) else np.nan,

@@ -4,12 +4,12 @@ Compiled code is kept beside this file, or in `NUMBA_CACHE_DIR`, so a fresh proc
 it again. All sums are sums of integers, so that their order does not matter.
 """
 
-# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, assignment"
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import float64, int32, int64, njit, types, uint8, uint32, uint64
 
 # A hash's upper bits choose a register of the distinct-count sketch; 4096 registers err by 1.6 %.
 REGISTER_BITS = 12
@@ -45,6 +45,10 @@ _SIXTEEN_BITS, _SIXTEEN = np.uint64(0xFFFF), np.uint64(16)
 _LEAST_FILTER = np.uint64(7)
 _FNV_START, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
+# Arrow's memory is not ours to write to.
+_FLOATS, _INTEGERS, _BYTES, _CELLS, _CODES, _HASHES = (
+    types.Array(type_, 1, "C", readonly=True) for type_ in (float64, int64, uint8, uint32, int32, uint64)
+)
 _OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
@@ -106,7 +110,11 @@ def _keep_finite(values, identity, validity, bit, has_nulls, kept_values, kept_i
 
 
 @njit(
-    "void(f8[::1],i8[::1],u1[::1],i8,i8, f8[::1],u4[::1],i8,f8,f8,i8,i8, f8,f8, i8[::1],i8[::1],i8[::1],u1[::1])",
+    types.void(
+        *(_FLOATS, _INTEGERS, _BYTES, int64, int64),
+        *(_FLOATS, _CELLS, int64, float64, float64, int64, int64),
+        *(float64, float64, int64[::1], int64[::1], int64[::1], uint8[::1]),
+    ),
     **_OPTIONS,
 )
 def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the compiler can vectorise)
@@ -168,11 +176,9 @@ def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the c
         odd = 0
         if not has_nulls:
             for i in range(count):
-                odd += np.int64(not x[i] - x[i] == 0.0)
+                odd += np.int64(x[i] - x[i] != 0.0)
         if has_nulls or odd:
-            count = _keep_finite(
-                x, named, validity, first_bit + start, has_nulls, kept_values, kept_identity, counters
-            )
+            count = _keep_finite(x, named, validity, first_bit + start, has_nulls, kept_values, kept_identity, counters)
             x, named = kept_values[:count], kept_identity[:count]
         finite += count
         bits = x.view(np.int64)
@@ -234,7 +240,7 @@ def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the c
     counters[FINITE] += finite
 
 
-@njit("void(i4[::1],u1[::1],i8,i8,i8[:,::1])", **_OPTIONS)
+@njit(types.void(_CODES, _BYTES, int64, int64, int64[:, ::1]), **_OPTIONS)
 def add_codes(codes, validity, first_bit, has_nulls, counts):
     """Count dictionary codes; nulls are counted behind the last code.
 
@@ -262,7 +268,7 @@ def add_codes(codes, validity, first_bit, has_nulls, counts):
         counts[0, np.uint64(codes[i])] += 1
 
 
-@njit("void(u1[::1],i8[::1],u8[::1])", **_OPTIONS)
+@njit(types.void(_BYTES, _INTEGERS, uint64[::1]), **_OPTIONS)
 def hash_texts(data, offsets, out):
     """A 64-bit hash of each text: FNV-1a, mixed.
 
@@ -278,7 +284,7 @@ def hash_texts(data, offsets, out):
         out[i] = mix(bits)
 
 
-@njit("void(u8[::1],u1[::1])", **_OPTIONS)
+@njit(types.void(_HASHES, uint8[::1]), **_OPTIONS)
 def add_hashes(hashes, registers):
     """Add hashes to a distinct-count sketch."""
     _note_hashes(hashes, hashes.shape[0], _ZERO, registers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
@@ -23,6 +24,8 @@ _CORE_BITS = 27
 _CORE = 0.9995
 _MOST_EXPONENT = 900
 _MOST_ROWS = 1 << 32
+# A root of whole numbers is taken to this many halves of a bit behind the point.
+_ROOT_BITS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,20 +240,16 @@ class NumericProfile:
         """Mean of the finite values, None without one; each counts to half a unit."""
         if not self.finite:
             return None
-        return self.spec.centre + _times_unit(self.distance_units / self.finite, self.spec.exponent)
+        return self.spec.centre + _value(self.distance_units, self.finite, self.spec.exponent)
 
     @property
     def deviation(self) -> float | None:
         """Standard deviation (ddof 0) of the finite values, None without one."""
         if not self.finite:
             return None
-        return _times_unit(math.sqrt(self._square_units / self.finite), self.spec.exponent)
-
-    @property
-    def _square_units(self) -> float:
-        """Squared deviations from the mean, in squared units: in whole numbers, so that nothing cancels."""
-        total = self.distance_units
-        return max((self.squares * self.finite - total * total) / self.finite, 0.0)
+        # in whole numbers, so that nothing cancels
+        numerator = self.squares * self.finite - self.distance_units**2
+        return _value(math.isqrt(numerator << _ROOT_BITS), self.finite << (_ROOT_BITS // 2), self.spec.exponent)
 
     @property
     def distinct(self) -> float:
@@ -262,13 +261,11 @@ class NumericProfile:
         spec = self.spec
         sums = self.counts * spec.centre + self.units * spec.unit
         for place, units in self.far.items():
-            sums[place] += _times_unit(float(units), spec.exponent)
-        n = self.finite
-        squares = _times_unit(_times_unit(self._square_units, spec.exponent), spec.exponent) if n else 0.0
+            sums[place] += _value(units, 1, spec.exponent)
+        deviation = self.deviation or 0.0
+        squares = deviation * deviation * self.finite
         nulls = self.nulls + self.mismatched
-        return Histogram(
-            spec.edges, self.counts, sums, squares, self.low, self.high, nulls, self.nonfinite, spec.cells
-        )
+        return Histogram(spec.edges, self.counts, sums, squares, self.low, self.high, nulls, self.nonfinite, spec.cells)
 
     def cells(self) -> dict[str, int]:
         """Rows per coarse cell; nulls and non-finite values are cells like any other."""
@@ -314,13 +311,14 @@ class NumericProfile:
         if len(arrays["counts"]) != len(spec.edges) + 1:
             raise StoredDocumentError("a profile of other bins")
         extremes = {name: math.nan if head[name] is None else head[name] for name in ("low", "high")}
-        far = {place: units for place, units in head["far"]}
-        return cls(spec=spec, **{**head, **arrays, **extremes, "far": far})
+        return cls(spec=spec, **{**head, **arrays, **extremes, "far": dict(head["far"])})
 
 
-def _times_unit(units: float, exponent: int) -> float:
+def _value(units: int, count: int, exponent: int) -> float:
+    """units / count · 2^-exponent, infinite where no float holds it."""
+    value = Fraction(units << max(-exponent, 0), count << max(exponent, 0))
     try:
-        return math.ldexp(units, -exponent)
+        return float(value)
     except OverflowError:
         return math.copysign(math.inf, units)
 

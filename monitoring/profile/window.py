@@ -104,8 +104,10 @@ class ProfileSpec:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From `to_json`."""
-        specs = {"numeric": NumericSpec, "categorical": CategoricalSpec}
-        features = {name: specs[spec["kind"]].from_json(spec) for name, spec in data["features"].items()}
+        features: dict[str, ColumnSpec] = {
+            name: (NumericSpec if spec["kind"] == "numeric" else CategoricalSpec).from_json(spec)
+            for name, spec in data["features"].items()
+        }
         return cls(features, NumericSpec.from_json(data["score"]))
 
 
@@ -186,9 +188,7 @@ class WindowProfile:
 
     def merge(self, other: Self) -> Self:
         """The profile of both sets of records."""
-        scores = {
-            name: _merge(self.scores.get(name), other.scores.get(name)) for name in {*self.scores, *other.scores}
-        }
+        scores = {name: _merge(self.scores.get(name), other.scores.get(name)) for name in {*self.scores, *other.scores}}
         return type(self)(
             self.spec,
             self.rows + other.rows,

@@ -8,9 +8,8 @@ from typing import Any
 
 from monitoring.judge.verdict import Finding, Status, Verdict
 from monitoring.measure import Measurement
-from monitoring.profile import NumericProfile
-from monitoring.profile.columns import ColumnProfile, ColumnSpec
-from monitoring.profile.window import SCORE
+from monitoring.profile import ColumnProfile, ColumnSpec, NumericProfile
+from monitoring.profile.window import SCORE_CELLS
 from monitoring.report.facts import Facts
 from monitoring.report.text import (
     CHECK_WORDS,
@@ -138,9 +137,9 @@ def _distribution(facts: Facts, name: str) -> Part:
     finding = facts.finding("feature_drift", name)
     assert finding is not None
     assert finding.measurement is not None
-    reference = _shares(facts.baseline.reference.profile.features[name].cells(spec))
-    trailing = _shares(facts.trailing.features[name].cells(spec))
-    window = _shares(facts.window.features[name].cells(spec))
+    reference = _shares(facts.baseline.reference.profile.features[name].cells())
+    trailing = _shares(facts.trailing.features[name].cells())
+    window = _shares(facts.window.features[name].cells())
     value, limit, ordinary = finding.measurement.value, number(finding.limit), number(finding.baseline)
     word = "moved" if finding.code == "feature_drift" else "not moved"
     return {
@@ -172,7 +171,7 @@ def _bars(
 
 
 def _score(facts: Facts) -> Part:
-    edges = [0.0, *SCORE.edges, 1.0]
+    edges = [0.0, *SCORE_CELLS.tolist(), 1.0]
     finding = facts.finding("prediction_drift")
     value = finding.measurement.value if finding and finding.measurement else None
     title = "Score: share of rows per score"
@@ -192,10 +191,10 @@ def _score(facts: Facts) -> Part:
     }
 
 
-def _score_shares(profile: ColumnProfile | None) -> list[float]:
-    counts = profile.counts if profile is not None else ()
-    total = sum(counts)
-    return [count / total for count in counts] if total else []
+def _score_shares(profile: NumericProfile | None) -> list[float]:
+    cells = list(profile.cells().values())[: len(SCORE_CELLS) + 1] if profile is not None else []
+    total = sum(cells)
+    return [count / total for count in cells] if total else []
 
 
 def _hours(facts: Facts) -> Part:
@@ -222,7 +221,7 @@ def _hours(facts: Facts) -> Part:
 
 def _quality(facts: Facts) -> Part:
     assert facts.baseline is not None
-    spec, reference = facts.baseline.reference.spec, facts.baseline.reference.profile
+    reference = facts.baseline.reference.profile
     rows = []
     for name, column in facts.window.features.items():
         before = reference.features[name]
@@ -231,13 +230,13 @@ def _quality(facts: Facts) -> Part:
         usual = before.nulls / before.rows if before.rows else None
         start = [name, column_kind(column), STATUS_WORDS[status], percent(share), percent(usual)]
         if isinstance(column, NumericProfile) and isinstance(before, NumericProfile):
-            means = [short(column.mean(spec.features[name])), short(before.mean(spec.features[name]))]
+            means = [short(column.mean), short(before.mean)]
             span = f"{short(column.low)}\u00a0…\u00a0{short(column.high)}"
-            rows.append([*start, *means, span, f"{column.infinite} not finite" if column.infinite else ""])
+            rows.append([*start, *means, span, f"{column.nonfinite} not finite" if column.nonfinite else ""])
         elif not isinstance(column, NumericProfile):
             unseen = f"{plural(column.unseen, 'row')} not in the baseline" if column.unseen else ""
             examples = f" ({', '.join(column.examples[:3])})" if column.examples else ""
-            known = plural(sum(count > 0 for count in column.counts), "known value").replace(" ", "\u00a0")
+            known = plural(int((column.counts > 0).sum()), "known value").replace(" ", "\u00a0")
             rows.append([*start, NOTHING, NOTHING, known, unseen + examples])
     header = ["Column", "Type", "Verdict", "Nulls", "Baseline nulls", "Mean", "Baseline mean", "Range", "Remarks"]
     return {

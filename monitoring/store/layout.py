@@ -20,8 +20,12 @@ class Layout:
         return f"{self.model}/baseline/current.json"
 
     def baseline(self, version: str) -> str:
-        """One baseline: schema, edges, profile, limits."""
+        """One baseline: bins, limits, and the hash of its profile."""
         return f"{self.model}/baseline/{version}/baseline.json"
+
+    def baseline_profile(self, version: str) -> str:
+        """The profile of the baseline's rows."""
+        return f"{self.model}/baseline/{version}/profile.bin"
 
     def baseline_sample(self, version: str) -> str:
         """A sample of the baseline's rows, for Evidently's presets."""
@@ -47,7 +51,7 @@ class Layout:
 
     def batch_profile(self, window: Window, batch: int) -> str:
         """The profile of one batch."""
-        return f"{self.window(window)}batches/{batch:05d}.json"
+        return f"{self.window(window)}batches/{batch:05d}.bin"
 
     def records(self, window: Window) -> str:
         """The canonical records of the window, without duplicates."""
@@ -55,7 +59,7 @@ class Layout:
 
     def profile(self, window: Window) -> str:
         """The profile of the window."""
-        return f"{self.window(window)}profile.json"
+        return f"{self.window(window)}profile.bin"
 
     def revision(self, window: Window, revision: int) -> str:
         """Everything about one revision."""

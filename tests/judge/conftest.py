@@ -17,14 +17,14 @@ from monitoring.judge import Verdict
 from monitoring.judge.checks import Evidence, Reference
 from monitoring.judge.judge import Look, judge
 from monitoring.judge.limits import Limits, learn_limits
-from monitoring.profile import ColumnSpec, OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile import CategoricalSpec, NumericSpec, OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.window import Window
 
 DAY = Window(datetime(2024, 1, 11, tzinfo=UTC), "day")
 SPEC = ProfileSpec(
     {
-        "amount": ColumnSpec("numeric", edges=(25.0, 50.0, 75.0)),
-        "country": ColumnSpec("categorical", categories=("at", "ch")),
+        "amount": NumericSpec.fixed(np.array([25.0, 50.0, 75.0])),
+        "country": CategoricalSpec(("at", "ch")),
     }
 )
 ROWS = 400
@@ -52,12 +52,13 @@ class Rows:
         }
         wanted = schema(config.columns)
         blank = {field.name: pa.nulls(len(self.score), field.type) for field in wanted}
-        return WindowProfile.of(pa.table(blank | columns, schema=wanted), SPEC, FEATURE_PREFIX)
+        return WindowProfile.of(pa.table(blank | columns, schema=wanted), SPEC)
 
     def outcomes(self) -> OutcomeProfile:
         """Those with a label."""
         known = [(score, label) for score, label in zip(self.score, self.label, strict=True) if label is not None]
-        return OutcomeProfile.of(np.array([s for s, _ in known], float), np.array([y for _, y in known], bool))
+        scores = np.array([score for score, _ in known], float)
+        return OutcomeProfile.of(scores, scores >= 0.5, np.array([label for _, label in known], bool))
 
 
 def make_rows(seed: int, count: int = ROWS) -> Rows:
@@ -82,7 +83,7 @@ class Bench:
         days = [make_rows(seed) for seed in range(20)]
         profiles = [rows.profile(config) for rows in days]
         outcomes = [rows.outcomes() for rows in days]
-        self.limits: Limits = learn_limits(profiles, outcomes, SPEC, longest=3, threshold=0.5, hours=24)
+        self.limits: Limits = learn_limits(profiles, outcomes, longest=3, hours=24)
         whole = profiles[0]
         for profile in profiles[1:]:
             whole = whole.merge(profile)

@@ -264,7 +264,7 @@ def test_folded_categories_have_no_unseen(make_bench: Make, rows: Any) -> None:
     bench = make_bench()
     _first(100, "country", "li")(rows)
     features = bench.reference.spec.features
-    folded = ProfileSpec({**features, "country": replace(features["country"], folded=True)})
+    folded = ProfileSpec({**features, "country": replace(features["country"], is_open=True)})
     verdict = bench.judge(rows, reference=replace(bench.reference, spec=folded))
     assert "unseen" not in {item.check for item in verdict.findings}
 

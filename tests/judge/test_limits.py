@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitoring.judge.limits import Limits, Spread, learn_limits
 from monitoring.measure import block
 from monitoring.measure.performance import roc_auc
+from monitoring.profile import OutcomeProfile
 
 
 @pytest.fixture
@@ -76,17 +77,19 @@ def test_volume_is_relative_to_the_mean(bench: Any) -> None:
 
 def test_a_single_baseline_window_has_no_spread_and_no_drift(bench: Any) -> None:
     profiles, outcomes, spec = _days(bench)
-    limits = learn_limits(profiles[:1], outcomes[:1], spec, longest=3, threshold=0.5, hours=24)
+    limits = learn_limits(profiles[:1], outcomes[:1], spec, longest=3, hours=24)
     assert limits.spread("ranking", 3) == Spread(roc_auc(outcomes[0]).value or 0.0, 0.0, 1)
     assert limits.spread("feature_drift:amount", 1) is None
 
 
 def test_what_a_single_day_does_not_define_is_learned_from_longer_blocks(bench: Any) -> None:
-    profiles, outcomes, spec = _days(bench)
-    one_class = [
-        replace(item, **{("positives", "negatives")[i % 2]: item.negatives * 0}) for i, item in enumerate(outcomes)
-    ]
-    limits = learn_limits(profiles, one_class, spec, longest=3, threshold=0.5, hours=24)
+    profiles, _, spec = _days(bench)
+    random = np.random.default_rng(0)
+    one_class = []
+    for day in range(20):
+        scores = random.random(100)
+        one_class.append(OutcomeProfile.of(scores, scores >= 0.5, np.full(100, bool(day % 2))))
+    limits = learn_limits(profiles, one_class, spec, longest=3, hours=24)
     one, two, three = limits.spreads["ranking"]
     assert (one, two.blocks, three.blocks) == (two, 19, 18)
     assert limits.spreads["calibration"][0].blocks == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -14,10 +15,10 @@ from monitoring.capture.records import FEATURE_PREFIX, schema
 from monitoring.config.model import Columns
 from monitoring.measure import Measurement, block
 from monitoring.measure.drift import jensen_shannon
-from monitoring.profile import ColumnSpec, ProfileSpec, WindowProfile
+from monitoring.profile import CategoricalSpec, NumericSpec, ProfileSpec, WindowProfile
 
 _counts = st.lists(st.integers(0, 10**6), min_size=4, max_size=4).filter(any)
-SPEC = ProfileSpec({"x": ColumnSpec("numeric", edges=(1.0, 2.0)), "c": ColumnSpec("categorical", categories=("a",))})
+SPEC = ProfileSpec({"x": NumericSpec.fixed(np.array([1.0, 2.0])), "c": CategoricalSpec(("a",))})
 
 
 @given(_counts, _counts)
@@ -45,7 +46,7 @@ def test_without_rows_there_is_no_distance(p: dict[str, int], q: dict[str, int])
 def _profile(*rows: dict[str, Any]) -> WindowProfile:
     columns = Columns(features={"x": "numeric", "c": "categorical"})
     table = pa.Table.from_pylist(list(rows), schema=schema(columns))
-    return WindowProfile.of(table, SPEC, FEATURE_PREFIX)
+    return WindowProfile.of(table, SPEC)
 
 
 def _row(x: float | None, c: str | None, score: float, hour: int = 0, status: int | None = None) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def _row(x: float | None, c: str | None, score: float, hour: int = 0, status: in
 
 def test_drift_of_features_and_score() -> None:
     reference = _profile(_row(0, "a", 0.1), _row(0, "a", 0.1))
-    found = block.drift(_profile(_row(0, None, 0.9), _row(0, None, 0.9)), reference, SPEC)
+    found = block.drift(_profile(_row(0, None, 0.9), _row(0, None, 0.9)), reference)
     assert {name: number.value for name, number in found.items()} == {
         "feature_drift:x": 0.0,
         "feature_drift:c": 1.0,
@@ -65,7 +66,7 @@ def test_drift_of_features_and_score() -> None:
 
 def test_a_block_is_compared_with_the_rest_of_the_baseline() -> None:
     part, rest = _profile(_row(0, "a", 0.1)), _profile(_row(3, "a", 0.9), _row(3, "a", 0.9))
-    found = block.drift(part, part.merge(rest), SPEC, contained=part)
+    found = block.drift(part, part.merge(rest), contained=part)
     assert found["feature_drift:x"].value == found["prediction_drift"].value == 1.0
     assert found["feature_drift:c"].value == 0.0
 

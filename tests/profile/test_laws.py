@@ -9,7 +9,6 @@ from functools import reduce
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,6 @@ from monitoring.profile import (
     CategoricalProfile,
     ColumnSpec,
     NumericProfile,
-    OutcomeProfile,
     ProfileSpec,
     WindowProfile,
 )
@@ -63,15 +61,7 @@ def _window(rows: list[dict[str, Any]]) -> WindowProfile:
     return WindowProfile.of(pa.Table.from_pylist(whole, schema=schema(COLUMNS)), SPEC, FEATURE_PREFIX)
 
 
-def _outcomes(rows: list[tuple[float, bool]]) -> OutcomeProfile:
-    return OutcomeProfile.of(
-        np.array([score for score, _ in rows], float), np.array([label for _, label in rows], bool)
-    )
-
-
 def _json(profile: Any) -> str:
-    if isinstance(profile, OutcomeProfile):
-        return json.dumps([profile.scores.tolist(), profile.negatives.tolist(), profile.positives.tolist()])
     return json.dumps(profile.to_json(), allow_nan=False)
 
 
@@ -98,13 +88,6 @@ def test_categorical(parts: tuple[list[Any], ...]) -> None:
 @given(st.tuples(_rows, _rows, _rows))
 def test_window(parts: tuple[list[Any], ...]) -> None:
     _check(_window, WindowProfile.empty(SPEC), list(parts))
-
-
-@given(st.tuples(*[st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=10)] * 3))
-def test_outcomes(parts: tuple[list[Any], ...]) -> None:
-    _check(_outcomes, OutcomeProfile.empty(), list(parts))
-    for part in parts:
-        assert _outcomes(part).rows == len(part)
 
 
 @settings(deadline=None)
