@@ -59,7 +59,7 @@ def _week(monitor: Monitor, group: list[Window]) -> Week:
     verdicts = [verdict for verdict in found if verdict is not None]
     parts = [outcomes_of(monitor, day, monitor.final_epoch(day)) for day in group]
     outcomes = reduce(OutcomeProfile.merge, parts, OutcomeProfile.empty())
-    numbers = performance(outcomes, monitor.config.columns.threshold)
+    numbers = performance(outcomes)
     rows = sum(verdict.numbers["rows"].rows for verdict in verdicts)
     status = worst([verdict.status for verdict in verdicts])
     return Week(

@@ -68,9 +68,10 @@ def pack(kind: str, version: int, head: dict[str, Any], arrays: dict[str, Array]
         head: JSON values only, with integers of any size.
         arrays: One-dimensional, of 64-bit integers or floats, or of bytes.
     """
-    shapes = [[name, array.dtype.str, len(array)] for name, array in arrays.items()]
+    ordered = sorted(arrays.items())
+    shapes = [[name, array.dtype.str, len(array)] for name, array in ordered]
     text = json.dumps({**head, "arrays": shapes}, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    payload = zlib.compress(b"".join([text, *(array.tobytes() for array in arrays.values())]), 4)
+    payload = zlib.compress(b"".join([text, *(array.tobytes() for _, array in ordered)]), 4)
     return _MAGIC + _PACKED.pack(kind.encode(), version, len(text)) + payload
 
 
@@ -89,7 +90,10 @@ def unpack(data: bytes, kind: str, version: int, where: str) -> tuple[dict[str, 
         raise StoredDocumentError(f"expected a document of kind {kind!r}, found {name!r}", where=where)
     _require_version(found, kind, version, where)
     try:
-        payload = zlib.decompress(data[start:])
+        stream = zlib.decompressobj()
+        payload = stream.decompress(data[start:])
+        if not stream.eof or stream.unused_data:
+            raise StoredDocumentError(f"a damaged document of kind {kind!r}: cut off, or longer", where=where)
         head = json.loads(payload[:size])
         arrays, at = {}, size
         for label, type_, length in head.pop("arrays"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
+import numpy as np
 import pyarrow as pa
+
+from monitoring.profile.categorical import hashes
 
 
 def bottom_k(table: pa.Table, rows: int) -> pa.Table:
@@ -19,6 +20,6 @@ def bottom_k(table: pa.Table, rows: int) -> pa.Table:
     """
     if table.num_rows <= rows:
         return table
-    hashes = [hashlib.blake2b(str(key).encode(), digest_size=8).digest() for key in table["event_id"].to_pylist()]
-    chosen = sorted(range(table.num_rows), key=lambda i: (hashes[i], i))[:rows]
-    return table.take(sorted(chosen))
+    bits = np.concatenate([hashes(chunk) for chunk in table["event_id"].cast(pa.string()).chunks])
+    chosen = np.argsort(bits, kind="stable")[:rows]
+    return table.take(np.sort(chosen))

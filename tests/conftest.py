@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from demo.environment import BUCKET
 from demo.seaweed import client_of
@@ -37,6 +38,10 @@ FIRST_DAY = datetime(2024, 1, 11, tzinfo=UTC)
 ROWS_A_DAY = 300
 TRAINING_DAYS = 10
 FEATURES = ("amount", "age", "country")
+
+# Tests are not timed: the first example of a test may load compiled code, and machines are shared.
+hypothesis_settings.register_profile("steady", deadline=None)
+hypothesis_settings.load_profile("steady")
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

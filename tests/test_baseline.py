@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,11 +45,7 @@ def _change(world: Any, name: str, values: Any) -> None:
 
 def test_a_baseline_is_read_back_as_it_was_made(world: Any) -> None:
     made = create_baseline(world.monitor)
-    read = load_baseline(world.monitor, made.version)
-    assert read.reference.profile.pack() == made.reference.profile.pack()
-    assert read.reference.spec.to_json() == made.reference.spec.to_json()
-    assert read.reference.limits == made.reference.limits
-    assert replace(read, reference=made.reference) == made
+    assert load_baseline(world.monitor, made.version) == made
     assert baseline_for(world.monitor, world.window(0)) == made
     assert (made.rows, made.windows, made.valid_from) == (3000, 10, ALWAYS)
     assert made.reference.limits.rows == 300

@@ -119,8 +119,8 @@ def _expected(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-# Rows of a crowded score bin have no order; a score is rounded to 2^-40 before it is summed, and so is each loss
-_BINNED = dict.fromkeys(("roc_auc", "average_precision", "pr_auc"), 1e-5)
+# Of more than eight scores in one score bin the order is lost; each loss is rounded to 2^-40 before it is summed
+_BINNED = dict.fromkeys(("roc_auc", "average_precision", "pr_auc"), 1e-4)
 _ROUNDED = 1e-11
 
 

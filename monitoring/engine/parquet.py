@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import partial, reduce
 from os import PathLike
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from monitoring.config.model import FeatureType
 from monitoring.errors import ConfigError
 from monitoring.profile import ProfileSpec, RecordColumns, WindowProfile
-from monitoring.profile.arrow_types import find_column
+from monitoring.profile.arrow_types import categories, find_column, numbers, testable
 from monitoring.profile.categorical import CategoricalSpec
 from monitoring.profile.window import WindowBuilder, learn_column, learn_score
 
@@ -39,11 +39,12 @@ def learn_spec(sources: Sequence[Source], kinds: Mapping[str, FeatureType], colu
         ConfigError: A file cannot be read.
     """
     features = {
-        name: learn_column(_read_column(sources, columns.feature_prefix + name), kind) for name, kind in kinds.items()
+        name: learn_column(_read_column(sources, columns.feature_prefix + name, kind), kind)
+        for name, kind in kinds.items()
     }
     if not columns.score:
         return ProfileSpec(features)
-    return ProfileSpec(features, learn_score(_read_column(sources, columns.score)))
+    return ProfileSpec(features, learn_score(_read_column(sources, columns.score, "numeric")))
 
 
 def profile_parquet(
@@ -91,13 +92,25 @@ def _profile_some(work: Work, spec: ProfileSpec, columns: RecordColumns) -> Wind
             return WindowProfile.built(builder)
         file = _open(source, texts)
         wanted = _wanted(file.schema_arrow, spec, columns)
-        for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False):
+        batches = file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False)
+        while (batch := _reading(source, partial(next, batches, None))) is not None:
             builder.add(batch)
 
 
 def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:
+    def opened() -> pq.ParquetFile:
+        metadata = pq.read_metadata(source)
+        there = {metadata.schema.column(place).path for place in range(metadata.num_columns)}
+        return pq.ParquetFile(
+            source, metadata=metadata, read_dictionary=[name for name in texts if name in there], pre_buffer=False
+        )
+
+    return _reading(source, opened)
+
+
+def _reading(source: Source, read: Callable[[], Any]) -> Any:
     try:
-        return pq.ParquetFile(source, read_dictionary=list(texts), pre_buffer=False)
+        return read()
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"cannot be read as Parquet: {error}", where=str(source)) from error
 
@@ -116,13 +129,25 @@ def _parent(name: str) -> str:
     return name.replace("[", ".").split(".")[0]
 
 
-def _read_column(sources: Sequence[Source], name: str) -> Any:
+def _read_column(sources: Sequence[Source], name: str, kind: FeatureType) -> Any:
     chunks: list[pa.Array] = []
     for source in sources:
         file = _open(source)
         top = name if name in file.schema_arrow.names else _parent(name)
         if top not in file.schema_arrow.names:
             continue
-        found = find_column(file.read(columns=[top], use_threads=False), name)
-        chunks += found.chunks if found is not None else []
+        table = _reading(source, partial(file.read, columns=[top], use_threads=False))
+        found = find_column(table, name)
+        if found is not None:
+            chunks += found.chunks if isinstance(found, pa.ChunkedArray) else [found]
+    if len({chunk.type for chunk in chunks}) > 1:
+        chunks = [_alike(chunk, kind) for chunk in chunks]
     return pa.chunked_array(chunks) if chunks else pa.nulls(0)
+
+
+def _alike(chunk: pa.Array, kind: FeatureType) -> pa.Array:
+    """A column's chunk in the one type that files of different types have in common."""
+    if kind == "numeric":
+        found = numbers(chunk)
+        return pa.array(found.values, mask=~found.present())
+    return categories(chunk if testable(chunk.type) else pa.nulls(len(chunk), pa.string()))

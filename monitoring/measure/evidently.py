@@ -153,8 +153,7 @@ def _rows_below(side: Histogram, places: FloatArray) -> FloatArray:
     inside = _below_with_mean(np.clip(middle, 1e-9, 1 - 1e-9), np.clip(place, 0.0, 1.0))
     # a single value, or values that are all the same, are below a place or not
     inside = np.where((counts == 1) | ~spread, places > mean, inside)
-    # searching from the left leaves a place on a border in the bin that ends there: all of it is below
-    inside = np.where((ends == places) | side.atoms[bins] | (places > side.high), 1.0, inside)
+    inside = np.where(side.atoms[bins] | (places > side.high), 1.0, inside)
     # whole rows, because a bin that is empty is filled in, and one with a part of a row is not
     return np.concatenate([[0.0], np.cumsum(side.counts)])[bins] + np.rint(counts * inside)
 

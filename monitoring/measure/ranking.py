@@ -18,7 +18,7 @@ from monitoring.measure.intervals import area, estimate, undefined
 from monitoring.measure.measurement import Measurement
 from monitoring.profile import scores as grid
 from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
-from monitoring.profile.outcomes import OutcomeProfile, bin_and_place
+from monitoring.profile.outcomes import COARSE, OutcomeProfile, bin_and_place
 
 _SQRT12 = math.sqrt(12)
 # Below this, harmonic numbers are added up; from it on their series is exact to 10^-13
@@ -61,7 +61,8 @@ def ranked(outcomes: OutcomeProfile) -> Ranked:
     tied = [np.add.reduceat(x, starts) if len(starts) else np.zeros(0, np.int64) for x in by_label]
     bins, places = bin_and_place(outcomes.points[starts])
     crowded = outcomes.counts.sum(axis=1).astype(np.float64)
-    mean = outcomes.places.sum(axis=1) / crowded.sum(axis=1)
+    # the middle of the mean coarse place
+    mean = (outcomes.places.sum(axis=1) / crowded.sum(axis=1) + 0.5) * COARSE - 0.5
 
     bins = np.concatenate([bins, outcomes.bins])
     order = np.argsort(bins, kind="stable")
@@ -87,7 +88,7 @@ def _wins(outcomes: OutcomeProfile, labels: FloatArray) -> FloatArray:
     mean = outcomes.places.sum(axis=1) / n
     # more than eight places, so more than one row
     variance = (outcomes.squares - n * mean * mean) / (n - 1)
-    # a place is as wide as 1, which adds 1/12 to the variance
+    # a coarse place is as wide as 1, which adds 1/12 to the variance
     width = _SQRT12 * np.sqrt(np.maximum(variance, 0) + 1 / 12)
     return np.where(both, np.clip(0.5 + (means[:, 1] - means[:, 0]) / width, 0, 1), 0.5)
 

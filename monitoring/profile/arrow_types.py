@@ -3,7 +3,7 @@
 | Arrow type | as a number | as a category |
 |---|---|---|
 | integers of all widths | the value; beyond 2^53 the nearest float (the distinct count tells them apart) | digits |
-| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back |
+| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back; NaN is null |
 | decimals of all widths | the nearest float | digits |
 | booleans | 0 or 1 | `true` or `false` |
 | dates, timestamps | seconds since 1970-01-01 UTC, negative before it | ISO 8601 |
@@ -14,6 +14,8 @@
 | extension types | like their storage | like their storage |
 | null | null | null |
 | structs, lists, maps, unions | not testable, unless a part is declared: `place.city`, `embedding[0]` | the same |
+
+Bytes of a text that are not UTF-8 become U+FFFD.
 """
 
 from __future__ import annotations
@@ -33,6 +35,13 @@ _NO_BITS = np.zeros(1, np.uint8)
 _EXACT = 2**53
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +77,8 @@ class Numbers:
         """Some of them.
 
         Args:
-            chosen: Shape (n,); a null chooses nothing. What is chosen and no number counts as missing.
+            chosen: Shape (n,); a null chooses nothing. What is chosen and no number counts as missing, so all that
+                is no number has to be missing: there are no mismatches.
         """
         chosen = chosen.fill_null(False)
         if not self.has_nulls:
@@ -140,12 +150,13 @@ def find_column(batch: pa.RecordBatch | pa.Table, name: str) -> pa.Array | pa.Ch
 
 
 def _part(column: pa.Array | pa.ChunkedArray, field: str | None, position: str | None) -> Any:
+    if isinstance(column.type, pa.BaseExtensionType) or pa.types.is_run_end_encoded(column.type):
+        column = plain(column)
     type_ = column.type
     if field is not None:
         is_there = pa.types.is_struct(type_) and type_.get_field_index(field) >= 0
         return pc.struct_field(column, field) if is_there else None
-    is_list = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
-    if not is_list or position is None:
+    if position is None or not any(is_list(type_) for is_list in _LISTS):
         return None
     # a list that is too short has no such element, which is a null
     cut = pc.list_slice(column, int(position), int(position) + 1, return_fixed_size_list=True)
@@ -181,7 +192,7 @@ def numbers(array: pa.Array | pa.ChunkedArray) -> Numbers:
     mismatched = converted.null_count - missing
     n = len(converted)
     validity, data = converted.buffers()
-    values = np.frombuffer(data, np.float64)[converted.offset :][:n] if n else np.zeros(0)
+    values = np.frombuffer(data, np.float64, converted.offset + n)[converted.offset :] if n else np.zeros(0)
     has_nulls = converted.null_count > 0
     bits = np.frombuffer(validity, np.uint8) if has_nulls else _NO_BITS
     same = values.view(np.int64) if identity is None else identity
@@ -201,13 +212,24 @@ def _numbers_of_dictionary(array: pa.DictionaryArray) -> Numbers:
     missing = array.null_count
     found = numbers(array.dictionary)
     if found.nulls:  # a null in the dictionary itself
-        return numbers(array.cast(array.type.value_type))
+        return numbers(takeable(array.dictionary).take(array.indices))
     values = pa.array(found.values, mask=~found.present()).take(array.indices)
-    identity = np.append(found.identity, 0)[array.indices.fill_null(len(found.identity)).to_numpy().astype(np.int64)]
+    # the last place is that of nulls, which small indices could not name
+    places = array.indices.cast(pa.int64(), safe=False).fill_null(len(found.identity))
+    identity = np.append(found.identity, 0)[places.to_numpy()]
     result = numbers(values)
     return Numbers(
         result.values, identity, result.validity, result.first_bit, result.has_nulls, missing, result.nulls - missing
     )
+
+
+def takeable(array: pa.Array) -> pa.Array:
+    """The values, in a layout that Arrow can take some of and encode as a dictionary."""
+    array = plain(array)
+    for applies, same in _LAYOUTS:
+        if applies(array.type):
+            return array.cast(same(array.type))
+    return array
 
 
 def _as_floats(array: pa.Array) -> tuple[pa.Array, IntArray | None]:
@@ -230,7 +252,7 @@ def _large_integers(array: pa.Array) -> IntArray | None:
     if low is None or (low >= -_EXACT and high <= _EXACT):
         return None
     data = array.buffers()[1]
-    whole = np.frombuffer(data, np.int64)[array.offset :][: len(array)]
+    whole = np.frombuffer(data, np.int64, array.offset + len(array))[array.offset :]
     floats = whole.astype(np.float64).view(np.int64)
     return np.where((whole >= -_EXACT) & (whole <= _EXACT), floats, whole)
 
@@ -249,15 +271,34 @@ def _seconds(array: pa.Array) -> pa.Array:
 
 def _parsed(array: pa.Array) -> pa.Array:
     """Each text as a number, null where it is none."""
-    return pa.array([_number(text) for text in array.to_pylist()], pa.float64())
+    return pa.array([_number(text) for text in _readable(takeable(array)).to_pylist()], pa.float64())
 
 
 def _number(text: str | None) -> float | None:
+    if text is None or "_" in text:  # Python's own way to group digits
+        return None
     try:
-        return float(text) if text is not None else None
+        return float(text)
     except ValueError:
         return None
 
+
+def _readable(texts: pa.Array) -> pa.Array:
+    """The texts, with U+FFFD for what is not UTF-8: Arrow does not look when it reads, but Python fails."""
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        raw = texts.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if text is None else text.decode(errors="replace") for text in raw], pa.string())
+    return texts
+
+
+_LAYOUTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], pa.DataType]], ...] = (
+    (pa.types.is_string_view, lambda _: pa.string()),
+    (pa.types.is_binary_view, lambda _: pa.binary()),
+    (pa.types.is_decimal32, lambda type_: pa.decimal128(type_.precision, type_.scale)),
+    (pa.types.is_decimal64, lambda type_: pa.decimal128(type_.precision, type_.scale)),
+)
 
 _TO_FLOATS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
     (pa.types.is_integer, lambda array: array.cast(pa.float64())),
@@ -271,16 +312,16 @@ _TO_FLOATS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.A
 
 
 def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
-    """The values of a column as texts, each distinct one written once.
+    """The values of a column as texts, each distinct one converted once; no text of the dictionary is null.
 
     Args:
-        array: Of a type that is `testable`.
+        array: Of a type that is `testable`. A dictionary of texts is not searched for repetitions.
     """
     array = plain(array)
     if not pa.types.is_dictionary(array.type):
-        array = (array.cast(pa.string()) if pa.types.is_string_view(array.type) else array).dictionary_encode()
-    names = _as_texts(plain(array.dictionary))
-    if names is array.dictionary and array.indices.type == pa.int32():
+        array = takeable(array).dictionary_encode()
+    names = _readable(_as_texts(takeable(array.dictionary)))
+    if names is array.dictionary and array.indices.type == pa.int32() and not names.null_count:
         return array
     if names.null_count or pc.count_distinct(names).as_py() < len(names):
         merged = names.dictionary_encode()
@@ -297,19 +338,26 @@ def _as_texts(names: pa.Array) -> pa.Array:
     return names.cast(pa.string()) if testable(names.type) else pa.nulls(len(names), pa.string())
 
 
-def _float_text(value: float) -> str:
+def _float_text(value: Any) -> str | None:
     """Whole numbers as integers are written: 1.0 and 1 are the same category."""
-    return str(int(value)) if abs(value) < _EXACT and value == int(value) else repr(value)
+    number = float(value)
+    if np.isnan(number):
+        return None
+    return str(int(number)) if abs(number) < _EXACT and number == int(number) else str(value)
 
 
-def _spelled(names: pa.Array, spell: Callable[[Any], str]) -> pa.Array:
-    return pa.array([None if name is None else spell(name) for name in names.to_pylist()], pa.string())
+def _float_texts(names: pa.Array) -> pa.Array:
+    # NumPy's own numbers know that 0.1 is the shortest way to write a float32
+    return pa.array([_float_text(value) for value in names.to_numpy(zero_copy_only=False)], pa.string())
+
+
+def _hexadecimal(names: pa.Array) -> pa.Array:
+    return pa.array([None if name is None else name.hex() for name in names.to_pylist()], pa.string())
 
 
 _TO_TEXTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
     (pa.types.is_boolean, lambda names: pc.if_else(names, "true", "false")),
-    (_is_binary, lambda names: _spelled(names, bytes.hex)),
-    (pa.types.is_binary_view, lambda names: _spelled(names, bytes.hex)),
-    (pa.types.is_floating, lambda names: _spelled(names, _float_text)),
-    (pa.types.is_duration, lambda names: _spelled(_seconds(names), _float_text)),
+    (_is_binary, _hexadecimal),
+    (pa.types.is_floating, _float_texts),
+    (pa.types.is_duration, lambda names: _float_texts(_seconds(names))),
 )

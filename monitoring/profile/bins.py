@@ -38,11 +38,11 @@ def frozen_edges(values: FloatArray) -> FloatArray:
         return np.zeros(0)
     distinct = values[np.concatenate([[True], values[1:] != values[:-1]])]
     low, high = float(values[0]), float(values[-1])
-    core = np.quantile(values, [1 - _CORE, _CORE], method="inverted_cdf")
-    spread = float(core[1] - core[0]) or float(high - low) or abs(high) or 1.0
+    core = np.quantile(values, [1 - _CORE, _CORE], method="inverted_cdf").tolist()
+    spread = (core[1] - core[0]) or (high - low) or abs(high) or 1.0
     with np.errstate(over="ignore"):
-        beyond = np.concatenate([low - spread * _BEYOND, high + spread * _BEYOND])
-    parts: list[FloatArray] = [beyond, cell_edges(values), np.nextafter([high], np.inf)]
+        beyond = np.concatenate([low - spread * _BEYOND, high + spread * _BEYOND, np.nextafter([high], np.inf)])
+    parts: list[FloatArray] = [beyond, cell_edges(values)]
     if len(distinct) <= MOST_DISTINCT:
         parts.append(distinct_edges(distinct))
     else:
@@ -60,7 +60,9 @@ def cell_edges(values: FloatArray) -> FloatArray:
         values: Ascending, shape (n,), at least one.
     """
     at = np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS, method="inverted_cdf"))
-    return np.nextafter(at + 0.0, np.inf)
+    with np.errstate(over="ignore"):
+        edges = np.nextafter(at + 0.0, np.inf) + 0.0
+    return edges[np.isfinite(edges)]
 
 
 def _tail_edges(values: FloatArray) -> FloatArray:

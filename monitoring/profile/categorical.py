@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from monitoring.errors import StoredDocumentError
 from monitoring.profile import kernels
-from monitoring.profile.arrow_types import categories, testable
+from monitoring.profile.arrow_types import categories, numbers, testable
 from monitoring.profile.distinct import Registers, distinct_count, no_registers
 from monitoring.profile.distribution import Categories, IntArray
 
@@ -197,9 +197,13 @@ class CategoricalProfile:
         return Categories(named, self.nulls + self.mismatched, int(self.counts[-1]), self.unseen, new)
 
     def cells(self) -> dict[str, int]:
-        """Rows per cell; nulls and categories without a name are cells like any other."""
+        """Rows per cell; nulls and categories without a name are cells like any other.
+
+        A category that is called like one of these cells is put in quotes.
+        """
         found = self.categories()
-        return {**found.counts, "(other)": found.other, "(unseen)": found.unseen, "(null)": found.nulls}
+        unnamed = {"(other)": found.other, "(unseen)": found.unseen, "(null)": found.nulls}
+        return {f'"{name}"' if name in unnamed else name: rows for name, rows in found.counts.items()} | unnamed
 
     def head(self) -> dict[str, Any]:
         """The single numbers and the names, as JSON values."""
@@ -246,8 +250,9 @@ class CategoricalBuilder:
     def add(self, array: pa.Array) -> None:
         """Add one batch."""
         if not testable(array.type):
-            self.nulls += array.null_count
-            self.mismatched += len(array) - array.null_count
+            missing = numbers(array).nulls
+            self.nulls += missing
+            self.mismatched += len(array) - missing
             return
         texts = categories(array)
         rows = rows_per_code(texts)
@@ -278,10 +283,14 @@ class CategoricalBuilder:
             self._add_new(names, bits, rows, np.flatnonzero(~found))
 
     def _add_new(self, names: pa.StringArray, bits: HashArray, rows: IntArray, places: IntArray) -> None:
-        lowest = places[np.argsort(bits[places], kind="stable")[:MOST_NEW]]
-        texts = [name[:_LONGEST_NAME] for name in names.take(pa.array(lowest)).to_pylist()]
-        found = zip(texts, bits[lowest].tolist(), rows[lowest].tolist(), strict=True)
-        self.new = _lowest(self.new, {name: (hashed, count) for name, hashed, count in found})
+        # a dictionary may hold a category twice
+        distinct = np.unique(bits[places])[:MOST_NEW]
+        lowest = places[bits[places] <= distinct[-1]]
+        texts = names.take(pa.array(lowest)).to_pylist()
+        for name, hashed, count in zip(texts, bits[lowest].tolist(), rows[lowest].tolist(), strict=True):
+            short = shortened(name, hashed)
+            self.new[short] = (hashed, count + self.new.get(short, (hashed, 0))[1])
+        self.new = _lowest(self.new, {})
 
 
 def _lowest(a: dict[str, tuple[int, int]], b: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
@@ -291,7 +300,16 @@ def _lowest(a: dict[str, tuple[int, int]], b: dict[str, tuple[int, int]]) -> dic
     }
     if len(together) <= MOST_NEW:
         return together
-    return dict(heapq.nsmallest(MOST_NEW, together.items(), key=lambda item: item[1][0]))
+    return dict(heapq.nsmallest(MOST_NEW, together.items(), key=lambda item: (item[1][0], item[0])))
+
+
+def shortened(name: str, hashed: int) -> str:
+    """A name, its end replaced by its hash if it is long: two names stay two.
+
+    >>> shortened("rome", 7), len(shortened("r" * 1000, 7)), shortened("r" * 1000, 7)[-20:]
+    ('rome', 200, 'rrr…0000000000000007')
+    """
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 17]}…{hashed:016x}"
 
 
 def hashes(names: pa.StringArray) -> HashArray:
@@ -303,7 +321,7 @@ def hashes(names: pa.StringArray) -> HashArray:
     out = np.zeros(len(names), np.uint64)
     if len(names):
         _, offsets, data = names.buffers()
-        starts = np.frombuffer(offsets, np.int32)[names.offset : names.offset + len(names) + 1].astype(np.int64)
+        starts = np.frombuffer(offsets, np.int32, names.offset + len(names) + 1)[names.offset :].astype(np.int64)
         kernels.hash_texts(np.frombuffer(data, np.uint8) if data and data.size else _NO_BITS, starts, out)
     return out
 
@@ -314,7 +332,7 @@ def rows_per_code(texts: pa.DictionaryArray) -> IntArray:
     codes = texts.indices
     if len(codes):
         validity, data = codes.buffers()
-        values = np.frombuffer(data, np.int32)[codes.offset :][: len(codes)]
+        values = np.frombuffer(data, np.int32, codes.offset + len(codes))[codes.offset :]
         has_nulls = codes.null_count > 0
         bits = np.frombuffer(validity, np.uint8) if has_nulls else _NO_BITS
         kernels.add_codes(values, bits, codes.offset, has_nulls, counts)

@@ -130,7 +130,9 @@ def distinct_edges(*samples: FloatArray) -> FloatArray:
     """
     values = np.unique(np.concatenate([np.asarray(sample, np.float64) for sample in samples]))
     values = values[np.isfinite(values)] + 0.0
-    return np.unique(np.concatenate([values, np.nextafter(values, np.inf)]))
+    with np.errstate(over="ignore"):
+        edges = np.unique(np.concatenate([values, np.nextafter(values, np.inf) + 0.0]))
+    return edges[np.isfinite(edges)]
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,9 @@ class Categories:
     def subtract(self, part: Self) -> Self:
         """What is left without some of the rows."""
         counts = {name: count - part.counts[name] for name, count in self.counts.items()}
-        return type(self)(counts, self.nulls - part.nulls, self.other - part.other, self.unseen - part.unseen)
+        new = {name: count - part.new.get(name, 0) for name, count in self.new.items()}
+        new = {name: count for name, count in new.items() if count}
+        return type(self)(counts, self.nulls - part.nulls, self.other - part.other, self.unseen - part.unseen, new)
 
 
 Distribution = Histogram | Categories

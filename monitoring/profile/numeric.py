@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from monitoring.errors import StoredDocumentError
 from monitoring.profile import kernels
-from monitoring.profile.arrow_types import Numbers, numbers
+from monitoring.profile.arrow_types import Numbers, numbers, takeable
 from monitoring.profile.bins import BinTable, cell_edges, from_ordered_bits, frozen_edges
 from monitoring.profile.distinct import Registers, distinct_count, no_registers
 from monitoring.profile.distribution import FloatArray, Histogram, IntArray
@@ -22,7 +22,8 @@ from monitoring.profile.distribution import FloatArray, Histogram, IntArray
 # Values whose distance from the centre is this many units or less are most of a column.
 _CORE_BITS = 27
 _CORE = 0.9995
-_MOST_EXPONENT = 900
+# Powers of two that are numbers themselves, and leave a scale of 1e308 its units
+_LEAST_EXPONENT, _MOST_EXPONENT = -1000, 900
 _MOST_ROWS = 1 << 32
 # A root of whole numbers is taken to this many halves of a bit behind the point.
 _ROOT_BITS = 64
@@ -62,14 +63,14 @@ class NumericSpec:
         borders = cell_edges(values) if fixed_cells is None else fixed_cells
         edges = np.union1d(frozen_edges(values), borders)
         low, middle, high = np.quantile(values, [1 - _CORE, 0.5, _CORE], method="inverted_cdf").tolist()
-        reach = max(high / 2 - middle / 2, middle / 2 - low / 2) * 2 or abs(middle) or 1.0
-        return cls(edges, np.searchsorted(edges, borders), *_units(middle, reach))
+        half_reach = max(high / 2 - middle / 2, middle / 2 - low / 2) or abs(middle / 2) or 0.5
+        return cls(edges, np.searchsorted(edges, borders), *_units(middle, half_reach))
 
     @classmethod
     def fixed(cls, edges: FloatArray) -> Self:
         """Bins that do not depend on a baseline: each is a cell."""
         edges = np.asarray(edges, np.float64)
-        return cls(edges, np.arange(len(edges)), *_units(0.0, float(np.abs(edges).max())))
+        return cls(edges, np.arange(len(edges)), *_units(0.0, float(np.abs(edges).max()) / 2))
 
     @cached_property
     def table(self) -> BinTable:
@@ -98,17 +99,20 @@ class NumericSpec:
         return cls(edges, cells, data["centre"], data["exponent"])
 
     def cell_names(self) -> list[str]:
-        """What the coarse cells are called."""
-        borders = ["", *(f"{edge:.6g}" for edge in self.edges[self.cells]), ""]
+        """What the coarse cells are called: by six digits of their borders, or more where six do not tell them apart."""
+        edges = self.edges[self.cells].tolist()
+        spelled = ([f"{edge:.{digits}g}" for edge in edges] for digits in range(6, 18))
+        borders = ["", *next(names for names in spelled if len({*names}) == len(edges)), ""]
         return [*(_cell_name(low, high) for low, high in pairwise(borders)), "(null)", "(not finite)"]
 
 
-def _units(middle: float, reach: float) -> tuple[float, int]:
-    exponent = _CORE_BITS - math.frexp(reach)[1]
-    exponent = max(min(exponent, _MOST_EXPONENT), -_MOST_EXPONENT)
+def _units(middle: float, half_reach: float) -> tuple[float, int]:
+    exponent = _CORE_BITS - 1 - math.frexp(half_reach)[1]
+    exponent = max(min(exponent, _MOST_EXPONENT), _LEAST_EXPONENT)
     # a whole number of units, so that whole values keep whole distances from it
     scaled = middle * 2.0**exponent
-    return (round(scaled) * 2.0**-exponent if math.isfinite(scaled) else middle), exponent
+    centre = round(scaled) * 2.0**-exponent if math.isfinite(scaled) else middle
+    return (centre if math.isfinite(centre) else middle), exponent
 
 
 def _cell_name(low: str, high: str) -> str:
@@ -240,7 +244,7 @@ class NumericProfile:
         """Mean of the finite values, None without one; each counts to half a unit."""
         if not self.finite:
             return None
-        return self.spec.centre + _value(self.distance_units, self.finite, self.spec.exponent)
+        return _value(self.distance_units, self.finite, self.spec.exponent, Fraction(self.spec.centre))
 
     @property
     def deviation(self) -> float | None:
@@ -259,9 +263,11 @@ class NumericProfile:
     def histogram(self) -> Histogram:
         """What measurements read."""
         spec = self.spec
-        sums = self.counts * spec.centre + self.units * spec.unit
+        with np.errstate(over="ignore"):  # a sum that no float holds is infinite
+            sums = self.counts * spec.centre + self.units * spec.unit
         for place, units in self.far.items():
-            sums[place] += _value(units, 1, spec.exponent)
+            centre = Fraction(spec.centre) * int(self.counts[place])
+            sums[place] = _value(units + int(self.units[place]), 1, spec.exponent, centre)
         deviation = self.deviation or 0.0
         squares = deviation * deviation * self.finite
         nulls = self.nulls + self.mismatched
@@ -279,7 +285,7 @@ class NumericProfile:
         """
         if not self.finite:
             return None
-        place = int(np.searchsorted(np.cumsum(self.counts), share * self.finite))
+        place = int(np.searchsorted(np.cumsum(self.counts), max(share * self.finite, 1)))
         return min(float(self.spec.edges[place]), self.high) if place < len(self.spec.edges) else self.high
 
     def head(self) -> dict[str, Any]:
@@ -314,13 +320,13 @@ class NumericProfile:
         return cls(spec=spec, **{**head, **arrays, **extremes, "far": dict(head["far"])})
 
 
-def _value(units: int, count: int, exponent: int) -> float:
-    """units / count · 2^-exponent, infinite where no float holds it."""
-    value = Fraction(units << max(-exponent, 0), count << max(exponent, 0))
+def _value(units: int, count: int, exponent: int, centre: Fraction | int = 0) -> float:
+    """centre + units / count · 2^-exponent, infinite where no float holds it."""
+    value = Fraction(units << max(-exponent, 0), count << max(exponent, 0)) + centre
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, units)
+        return math.inf if value > 0 else -math.inf
 
 
 class NumericBuilder:
@@ -345,7 +351,7 @@ class NumericBuilder:
         """
         batch = numbers(array)
         if chosen is not None:
-            batch = batch.where(chosen)
+            batch = numbers(takeable(array).filter(chosen)) if batch.mismatched else batch.where(chosen)
         self.nulls += batch.nulls
         self.mismatched += batch.mismatched
         far = self.counters[kernels.FAR]
@@ -365,6 +371,21 @@ class NumericBuilder:
         if self.counters[kernels.FAR] != far:
             self._add_far(batch)
 
+    def merge(self, other: Self) -> None:
+        """Add what another builder was given."""
+        self.nulls += other.nulls
+        self.mismatched += other.mismatched
+        self.squares += other.squares
+        self.sums += other.sums
+        self.counters += other.counters
+        self._carry()
+        self.extremes = np.array(
+            [min(self.extremes[0], other.extremes[0]), max(self.extremes[1], other.extremes[1])], np.int64
+        )
+        self.registers = np.maximum(self.registers, other.registers)
+        for place, units in other.far.items():
+            self.far[place] = self.far.get(place, 0) + units
+
     def _carry(self) -> None:
         """Keep the lower half of the sum of squares below 2³²."""
         low = self.counters[kernels.SQUARES_LOW]
@@ -375,17 +396,21 @@ class NumericBuilder:
         """Values too far from the centre for 64-bit sums: their exact distances in units, as whole numbers."""
         values = batch.values[batch.present()]
         values = values[np.isfinite(values)]
-        with np.errstate(over="ignore"):
-            distance = np.clip(values - self.spec.centre, -np.finfo(np.float64).max, np.finfo(np.float64).max)
-            far = ~(np.abs(distance * 2.0**self.spec.exponent) < kernels.NEAR)
-        places = np.searchsorted(self.spec.edges, values[far], side="right")
-        fractions, exponents = np.frexp(distance[far])
-        shifts = np.maximum(exponents.astype(np.int64) + self.spec.exponent - 53, 0)
-        whole = np.rint(np.ldexp(fractions, exponents + self.spec.exponent - shifts)).astype(np.int64)
-        for place, shift in sorted(set(zip(places.tolist(), shifts.tolist(), strict=True))):
-            mine = whole[(places == place) & (shifts == shift)]
-            self.far[place] = self.far.get(place, 0) + (_sum(mine) << shift)
-            self.squares += _sum_of_squares(mine) << (2 * shift)
+        with np.errstate(over="ignore"):  # as the compiled loop tells what is far
+            far = ~(np.abs((values - self.spec.centre) * 2.0**self.spec.exponent) < kernels.NEAR)
+        values = values[far]
+        places = np.searchsorted(self.spec.edges, values, side="right")
+        fractions, exponents = np.frexp(values / 2 - self.spec.centre / 2)  # the whole distance may be no float
+        powers = exponents.astype(np.int64) + 1 + self.spec.exponent
+        shifts = np.maximum(powers - 53, 0)
+        whole = np.rint(np.ldexp(fractions, powers - shifts)).astype(np.int64)
+        order = np.lexsort((shifts, places))
+        places, shifts, whole = places[order], shifts[order], whole[order]
+        starts = np.flatnonzero(np.diff(places, prepend=-1) | np.diff(shifts, prepend=-1))
+        for mine in np.split(np.arange(len(whole)), starts[1:]):
+            place, shift = int(places[mine[0]]), int(shifts[mine[0]])
+            self.far[place] = self.far.get(place, 0) + (_sum(whole[mine]) << shift)
+            self.squares += _sum_of_squares(whole[mine]) << (2 * shift)
 
 
 def _sum(values: IntArray) -> int:

@@ -3,8 +3,9 @@
 Everything is a count or a sum of whole numbers. A score has a bin, and a place in its bin (see `scores`). As long as
 the rows of a bin are at no more than eight places, they are counted by place: then everything about their order is
 known, as it is for tied scores, for rounded ones, and for few rows. A bin with more places is *crowded*: it keeps its
-rows by prediction and label, and the sums of their places and of their squares. Which bins are crowded depends on the
-rows alone, and not on how they were brought together, because a set of places only grows.
+rows by prediction and label, and the sums of their coarse places, of which a bin has 2048, and of their squares. Which
+bins are crowded depends on the rows alone, and not on how they were brought together, because a set of places only
+grows.
 
 Headroom: numbers per bin are 64 bits wide and hold 2^40 rows (10^12) in a single bin: 2^40 · 2047² < 2^62. Sums over
 all rows are Python's unbounded whole numbers.
@@ -28,6 +29,8 @@ SUMS = {"score": 40, "score_squared": 40, "error2": 40, "error4": 40, "log_loss"
 LEAST_PROBABILITY = 2.0**-52
 # A bin with more places than these is crowded
 MOST_PLACES = 8
+# Places per coarse place
+COARSE = grid.PLACES // 2**11
 _CHUNK = 2**16
 _MOST_ADDED = 2**31
 _NO_SUMS = tuple((0, 0) for _ in SUMS)
@@ -47,8 +50,8 @@ class OutcomeProfile:
         point_rows: Rows of each point, shape (m,).
         bins: Crowded bins, ascending, shape (k,).
         counts: Rows per crowded bin, prediction and label (0 negative, 1 positive), shape (k, 2, 2).
-        places: Sum of the rows' places per crowded bin and label, shape (k, 2).
-        squares: Sum of the squared places per crowded bin, shape (k,).
+        places: Sum of the rows' coarse places per crowded bin and label, shape (k, 2).
+        squares: Sum of the squared coarse places per crowded bin, shape (k,).
         unscored: Rows whose score is NaN or outside [0, 1], by prediction and label, shape (2, 2). They count in
             everything that needs no score, such as the accuracy, and in nothing else.
         sums: For each of `SUMS`, its sum over scored rows with a negative and with a positive label, in units.
@@ -103,9 +106,8 @@ class OutcomeProfile:
         # sorting is slow, and most rows of many are in bins that are crowded at first sight
         surely = _surely_crowded(points)
         few = ~surely[bin_and_place(points)[0]]
-        # there are less than 2^29 points, and short numbers sort faster
-        distinct, rows = np.unique(points[few].astype(np.int32), return_counts=True)
-        settled = _settle(distinct.astype(np.int64), rows.astype(np.int64), np.flatnonzero(surely))
+        distinct, rows = np.unique(points[few], return_counts=True)
+        settled = _settle(distinct, rows.astype(np.int64), np.flatnonzero(surely))
         many = points[~few]
         for start in range(0, len(many), _MOST_ADDED):
             _add(settled[3:], _sums_of_rows(many[start : start + _MOST_ADDED], settled[2]))
@@ -164,8 +166,8 @@ class OutcomeProfile:
     def arrays(self) -> dict[str, IntArray | int]:
         """The state, for writing.
 
-        Arrays hold whole numbers from 0 to 2^63 - 1; the single numbers, `sum_...`, are not negative and may have
-        more than 64 bits (beyond 2^23 rows).
+        Arrays hold whole numbers from 0 to 2^63 - 1; the single numbers, `sum_...`, are not negative either, and may
+        have more than 64 bits from 10^5 rows on.
         """
         named = {name: getattr(self, name) for name in _ARRAYS}
         return named | {
@@ -197,7 +199,12 @@ def bin_and_place(points: IntArray) -> tuple[IntArray, IntArray]:
     >>> [x.tolist() for x in bin_and_place(point_of(np.array([7]), np.array([5]), np.array([1]), np.array([0])))]
     [[7], [5]]
     """
-    return points // (4 * grid.PLACES), (points >> 2) % grid.PLACES
+    return points >> grid.PLACE_BITS + 2, (points >> 2) & grid.PLACES - 1
+
+
+def _bin_and_coarse_place(points: IntArray) -> tuple[IntArray, IntArray]:
+    bins, places = bin_and_place(points)
+    return bins, places // COARSE
 
 
 def _settle(
@@ -224,9 +231,8 @@ def _settle(
 
 def _surely_crowded(points: IntArray) -> BoolArray:
     """Bins whose rows are in more than `MOST_PLACES` of 16 coarse places, and so at more places; shape (BINS,)."""
-    coarse = 4 * grid.PLACES // 16
     taken = np.zeros(grid.BINS * 16, bool)
-    taken[points // coarse] = True
+    taken[points >> (grid.PLACE_BITS + 2 - 4)] = True
     return np.asarray(taken.reshape(-1, 16).sum(axis=1) > MOST_PLACES)
 
 
@@ -238,7 +244,7 @@ def _add(totals: tuple[IntArray, ...], more: tuple[IntArray, ...], at: IntArray 
 
 def _sums_of_rows(points: IntArray, crowded: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Counts, places and squares of rows in crowded bins, one point per row, at most 2^31 of them."""
-    bins, places = bin_and_place(points)
+    bins, places = _bin_and_coarse_place(points)
     position = np.zeros(grid.BINS, np.int64)
     position[crowded] = np.arange(len(crowded))
     at = position[bins]
@@ -254,7 +260,7 @@ def _crowd(
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Bins, counts, places and squares of points in crowded bins, which may include bins without points."""
     crowded = np.zeros(0, np.int64) if crowded is None else crowded.astype(np.int64)
-    bins, places = bin_and_place(points)
+    bins, places = _bin_and_coarse_place(points)
     at, kind = np.searchsorted(crowded, bins), points & 3
     counts, sums = np.zeros(4 * len(crowded), np.int64), np.zeros(2 * len(crowded), np.int64)
     squares = np.zeros(len(crowded), np.int64)

@@ -4,8 +4,8 @@ The distance to the nearer end, t = min(s, 1 − s), is cut by its exponent and 
 octave, each at most 1/512 of t wide, from ½ down to 2^-40. So a score of 0.0013 is told from 0.001303, and 0.9987
 from 0.998697. The scores 0, ½ and 1 have bins of their own; scores nearer than 2^-40 to an end share one.
 
-Within its bin a score has a *place*, a whole number from 0 to 2047. Two scores of one bin and one place differ by
-less than 2^-20 of t, and count as equal.
+Within its bin a score has a *place*, a whole number below 2^22. Two scores of one bin and one place differ by less
+than 2^-31 of t, and count as equal. So no two 32-bit floats do below ½.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 BITS = 9
-PLACES = 2**11
+PLACE_BITS = 22
+PLACES = 2**PLACE_BITS
 _MANTISSA = 52
 _SMALLEST = 40
 _DROPPED = _MANTISSA - BITS
-_PLACE_BITS = _DROPPED - 11
+_FINE = _DROPPED - PLACE_BITS
 # zero, and what is nearer than 2^-40 to it
 _ENDS = 2
 _FIRST = (1023 - _SMALLEST) << BITS
@@ -57,7 +58,7 @@ def score_place(scores: FloatArray) -> tuple[IntArray, IntArray]:
         Two arrays of shape (n,): the bins as in `score_bin`, and places in [0, PLACES), ascending with the score.
 
     >>> [x.tolist() for x in score_place(np.array([0.25, 0.2501, 0.75]))]
-    [[19458, 19458, 20482], [0, 419, 2047]]
+    [[19458, 19458, 20482], [0, 858993, 4194303]]
     """
     s = np.ascontiguousarray(scores, np.float64)
     valid = (s >= 0) & (s <= 1)
@@ -67,7 +68,7 @@ def score_place(scores: FloatArray) -> tuple[IntArray, IntArray]:
     t = np.where(upper, 1 - s, s) + 0.0
     bits = t.view(np.int64)
     step = np.maximum((bits >> _DROPPED) - _FIRST, -1) + _ENDS - (t == 0)
-    place = np.where(step >= _ENDS, (bits >> _PLACE_BITS) & (PLACES - 1), 0)
+    place = np.where(step >= _ENDS, (bits >> _FINE) & (PLACES - 1), 0)
     bins = np.where(upper, 2 * MIDDLE - step, step)
     return np.where(valid, bins, INVALID), np.where(upper, PLACES - 1 - place, place)
 
@@ -100,7 +101,7 @@ def score_at(bins: IntArray, place: FloatArray | IntArray) -> FloatArray:
         bins: Shape (k,).
         place: Shape (k,), such as the mean place of the bin's rows.
 
-    >>> score_at(np.array([19458, 19970]), np.array([1023.5, 0.0])).tolist()
+    >>> score_at(np.array([19458, 19970]), np.array([PLACES / 2 - 0.5, 0.0])).tolist()
     [0.250244140625, 0.5]
     """
     low, high = bin_edges(bins)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, reduce
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -16,8 +17,15 @@ import pyarrow.compute as pc
 from monitoring import documents
 from monitoring.config.model import FeatureType
 from monitoring.errors import StoredDocumentError
-from monitoring.profile.arrow_types import categories, find_column, plain
-from monitoring.profile.categorical import CategoricalBuilder, CategoricalProfile, CategoricalSpec, rows_per_code
+from monitoring.profile.arrow_types import categories, find_column, plain, takeable, testable
+from monitoring.profile.categorical import (
+    CategoricalBuilder,
+    CategoricalProfile,
+    CategoricalSpec,
+    hashes,
+    rows_per_code,
+    shortened,
+)
 from monitoring.profile.distribution import Distribution, Histogram
 from monitoring.profile.numeric import NumericBuilder, NumericProfile, NumericSpec
 
@@ -26,11 +34,21 @@ KIND, SCHEMA_VERSION = "profile", 2
 ColumnSpec = NumericSpec | CategoricalSpec
 ColumnProfile = NumericProfile | CategoricalProfile
 
+# Predicted classes, model versions and statuses that are counted by name: those with the lowest hashes, so that any
+# partition keeps the same. The rest is counted together.
+MOST_NAMES = 200
+OTHER, NO_CLASS = "(other)", "(null)"
+_WITHOUT_NAME = {OTHER, NO_CLASS, ""}
+# Hours that are counted, seven years: the latest
+MOST_HOURS = 1 << 16
+# A few classes are picked out of a batch in place; for more of them it is sorted.
+_FEW_CLASSES = 8
 # Cells of width 0.02
 SCORE_CELLS = np.arange(1, 50) / 50
 # Milliseconds, 24 bins a decade from 0.1 ms to 100 s: a quantile is known to a tenth of itself
 LATENCY = NumericSpec.fixed(np.round(10 ** (np.arange(145) / 24 - 1), 6))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_HOUR, _LAST_HOUR = -17_259_888, 70_389_527  # of the years 1 to 9999
 _HOUR_UNITS = {"s": 3600, "ms": 3600 * 10**3, "us": 3600 * 10**6, "ns": 3600 * 10**9}
 
 
@@ -61,7 +79,7 @@ class RecordColumns:
 RECORDS = RecordColumns("feature:", "score", "prediction", "event_time", "model_version", "status", "latency_ms")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProfileSpec:
     """What is profiled, and on which bins.
 
@@ -88,6 +106,12 @@ class ProfileSpec:
             features[name] = learn_column(pa.nulls(0) if column is None else column, kind)
         score = find_column(table, columns.score) if columns.score else None
         return cls(features) if score is None else cls(features, learn_score(score))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProfileSpec) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -132,11 +156,11 @@ class WindowProfile:
         spec: What the baseline froze.
         rows: Records.
         features: One profile per feature.
-        scores: The model's score, by predicted class.
+        scores: The model's score, by predicted class; `(null)` where none was predicted.
         latency: Milliseconds per call, null where the capture has none.
         versions: Records per model version.
         statuses: Records per response status.
-        hours: Records per hour of inference time (ISO 8601, UTC).
+        hours: Records per hour of inference time (ISO 8601, UTC); a time that is missing or no timestamp has none.
     """
 
     spec: ProfileSpec
@@ -183,21 +207,31 @@ class WindowProfile:
             NumericProfile.built(builder.latency),
             _sorted(builder.versions),
             _sorted(builder.statuses),
-            _sorted(_hour_names(builder.hours)),
+            _latest(_hour_names(builder.hours)),
         )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WindowProfile) and self.pack() == other.pack()
+
+    def __hash__(self) -> int:
+        return hash(self.pack())
 
     def merge(self, other: Self) -> Self:
         """The profile of both sets of records."""
-        scores = {name: _merge(self.scores.get(name), other.scores.get(name)) for name in {*self.scores, *other.scores}}
+        kept = _named({*self.scores, *other.scores})
+        scores: dict[str, NumericProfile] = {}
+        for name, profile in [*self.scores.items(), *other.scores.items()]:
+            label = name if name in kept else OTHER
+            scores[label] = _merge(scores.get(label), profile)
         return type(self)(
             self.spec,
             self.rows + other.rows,
             {name: _merge(profile, other.features[name]) for name, profile in self.features.items()},
             {name: scores[name] for name in sorted(scores)},
             self.latency.merge(other.latency),
-            _sorted(Counter(self.versions) + Counter(other.versions)),
-            _sorted(Counter(self.statuses) + Counter(other.statuses)),
-            _sorted(Counter(self.hours) + Counter(other.hours)),
+            _sorted(_bounded(Counter(self.versions) + Counter(other.versions))),
+            _sorted(_bounded(Counter(self.statuses) + Counter(other.statuses))),
+            _latest(Counter(self.hours) + Counter(other.hours)),
         )
 
     @cached_property
@@ -331,11 +365,13 @@ class WindowBuilder:
         for chunk in self._chunks_of(records, self.columns.latency_ms):
             self.latency.add(chunk)
         for chunk in self._chunks_of(records, self.columns.model_version):
-            self.versions += _counts(chunk)
+            self.versions = _bounded(self.versions + _counts(chunk))
         for chunk in self._chunks_of(records, self.columns.status):
-            self.statuses += _counts(chunk)
+            self.statuses = _bounded(self.statuses + _counts(chunk))
         for chunk in self._chunks_of(records, self.columns.event_time):
             self.hours += _hours(chunk)
+            if len(self.hours) > 2 * MOST_HOURS:
+                self.hours = Counter({hour: self.hours[hour] for hour in sorted(self.hours)[-MOST_HOURS:]})
 
     def _chunks_of(self, records: pa.Table | pa.RecordBatch, name: str) -> Iterable[pa.Array]:
         found = find_column(records, name) if name else None
@@ -350,13 +386,28 @@ class WindowBuilder:
             for chunk in _chunks(score):
                 self._score_of("").add(chunk)
             return
-        classes, values = categories(predicted), plain(score)
-        for code, name in enumerate(classes.dictionary.to_pylist()):
-            chosen = pc.equal(classes.indices, code)
-            if chosen.true_count:
-                self._score_of(name).add(values, chosen)
-        if classes.null_count:
-            self._score_of("(null)").add(values, classes.indices.is_null())
+        values = takeable(score)
+        classes = _texts(predicted)
+        names = _short_names(classes.dictionary)
+        rows = rows_per_code(classes)
+        kept = _named({*self.scores, *(name for name, n in zip(names, rows.tolist(), strict=False) if n)})
+        for name in self.scores.keys() - kept:
+            self._score_of(OTHER).merge(self.scores.pop(name))
+        labels = [*(name if name in kept else OTHER for name in names), NO_CLASS]
+        used = np.flatnonzero(rows).tolist()
+        codes = classes.indices.fill_null(len(names))
+        if len(used) <= _FEW_CLASSES:
+            for code in used:
+                self._score_of(labels[code]).add(values, pc.equal(codes, code))
+            return
+        # rows of one label side by side
+        places = {label: place for place, label in enumerate(sorted({labels[code] for code in used}))}
+        of_code = np.array([places.get(label, -1) for label in labels])
+        of_row = of_code[codes.to_numpy()]
+        together = values.take(pa.array(np.argsort(of_row, kind="stable")))
+        ends = np.cumsum(np.bincount(of_row, minlength=len(places))).tolist()
+        for label, (start, end) in zip(places, pairwise([0, *ends]), strict=True):
+            self._score_of(label).add(together.slice(start, end - start))
 
     def _score_of(self, name: str) -> NumericBuilder:
         if name not in self.scores:
@@ -374,24 +425,62 @@ def _merge(a: Any, b: Any) -> Any:
     return a.merge(b)
 
 
+def _texts(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """The values as texts; what is no single value has none."""
+    return categories(column if testable(column.type) else pa.nulls(len(column), pa.string()))
+
+
+def _short_names(names: pa.StringArray) -> list[str]:
+    return [shortened(name, bits) for name, bits in zip(names.to_pylist(), hashes(names).tolist(), strict=True)]
+
+
 def _counts(column: pa.Array) -> Counter[str]:
-    texts = categories(column)
-    rows = rows_per_code(texts)[:-1].tolist()
-    return Counter({name: n for name, n in zip(texts.dictionary.to_pylist(), rows, strict=True) if n})
+    texts = _texts(column)
+    counts: Counter[str] = Counter()
+    for name, n in zip(_short_names(texts.dictionary), rows_per_code(texts).tolist(), strict=False):
+        if n:
+            counts[name] += n
+    return counts
+
+
+def _named(names: Iterable[str]) -> set[str]:
+    """The names that are counted: those with the lowest hashes. One that is left out here is left out of more, too."""
+    found = sorted({*names} - _WITHOUT_NAME)
+    if len(found) > MOST_NAMES:
+        ranked = sorted(zip(hashes(pa.array(found, pa.string())).tolist(), found, strict=True))
+        found = [name for _, name in ranked[:MOST_NAMES]]
+    return {*found} | _WITHOUT_NAME
+
+
+def _bounded(counts: Counter[str]) -> Counter[str]:
+    if len(counts) <= MOST_NAMES:
+        return counts
+    kept = _named(counts)
+    bounded = Counter({name: n for name, n in counts.items() if name in kept})
+    if rest := counts.total() - bounded.total():
+        bounded[OTHER] = rest
+    return bounded
 
 
 def _hours(column: pa.Array) -> Counter[int]:
     """Rows per hour since 1970."""
-    array = plain(column).drop_null()
+    array = plain(column)
+    if pa.types.is_dictionary(array.type):
+        array = takeable(array.dictionary).take(array.indices)
     if not pa.types.is_timestamp(array.type):
         return Counter()
+    array = array.drop_null()
     hours = array.cast(pa.int64()).to_numpy() // _HOUR_UNITS[array.type.unit]
-    found, counts = np.unique(hours, return_counts=True)
+    found, counts = np.unique(hours[(hours >= _FIRST_HOUR) & (hours <= _LAST_HOUR)], return_counts=True)
     return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
 
 def _hour_names(hours: Mapping[int, int]) -> dict[str, int]:
-    return {f"{_EPOCH + timedelta(hours=hour):%Y-%m-%dT%HZ}": n for hour, n in hours.items()}
+    return {(_EPOCH + timedelta(hours=hour)).isoformat()[:13] + "Z": n for hour, n in hours.items()}
+
+
+def _latest(hours: Mapping[str, int]) -> dict[str, int]:
+    return {hour: hours[hour] for hour in sorted(hours)[-MOST_HOURS:]}
 
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:

@@ -22,16 +22,16 @@ def bench(make_bench: Callable[..., Any]) -> Any:
     return make_bench()
 
 
-def _days(bench: Any) -> tuple[list[Any], list[Any], Any]:
+def _days(bench: Any) -> tuple[list[Any], list[Any]]:
     import sys
 
     module = sys.modules[type(bench).__module__]
     days = [module.make_rows(seed) for seed in range(20)]
-    return [day.profile(bench.config) for day in days], [day.outcomes() for day in days], module.SPEC
+    return [day.profile(bench.config) for day in days], [day.outcomes() for day in days]
 
 
 def test_spreads_are_means_and_deviations_over_blocks(bench: Any) -> None:
-    _, outcomes, _ = _days(bench)
+    _, outcomes = _days(bench)
     for length in (1, 2, 3):
         blocks = []
         for start in range(20 - length + 1):
@@ -46,14 +46,14 @@ def test_spreads_are_means_and_deviations_over_blocks(bench: Any) -> None:
 
 
 def test_a_block_is_compared_with_the_other_days(bench: Any) -> None:
-    profiles, _, spec = _days(bench)
+    profiles, _ = _days(bench)
     values = []
     for i in range(20):
         others = [profile for j, profile in enumerate(profiles) if j != i]
         rest = others[0]
         for profile in others[1:]:
             rest = rest.merge(profile)
-        values.append(block.drift(profiles[i], rest, spec)["feature_drift:amount"].value)
+        values.append(block.drift(profiles[i], rest)["feature_drift:amount"].value)
     assert bench.limits.spread("feature_drift:amount", 1).mean == pytest.approx(statistics.fmean(values))
 
 
@@ -76,20 +76,20 @@ def test_volume_is_relative_to_the_mean(bench: Any) -> None:
 
 
 def test_a_single_baseline_window_has_no_spread_and_no_drift(bench: Any) -> None:
-    profiles, outcomes, spec = _days(bench)
-    limits = learn_limits(profiles[:1], outcomes[:1], spec, longest=3, hours=24)
+    profiles, outcomes = _days(bench)
+    limits = learn_limits(profiles[:1], outcomes[:1], longest=3, hours=24)
     assert limits.spread("ranking", 3) == Spread(roc_auc(outcomes[0]).value or 0.0, 0.0, 1)
     assert limits.spread("feature_drift:amount", 1) is None
 
 
 def test_what_a_single_day_does_not_define_is_learned_from_longer_blocks(bench: Any) -> None:
-    profiles, _, spec = _days(bench)
+    profiles, _ = _days(bench)
     random = np.random.default_rng(0)
     one_class = []
     for day in range(20):
         scores = random.random(100)
         one_class.append(OutcomeProfile.of(scores, scores >= 0.5, np.full(100, bool(day % 2))))
-    limits = learn_limits(profiles, one_class, spec, longest=3, hours=24)
+    limits = learn_limits(profiles, one_class, longest=3, hours=24)
     one, two, three = limits.spreads["ranking"]
     assert (one, two.blocks, three.blocks) == (two, 19, 18)
     assert limits.spreads["calibration"][0].blocks == 20

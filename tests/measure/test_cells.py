@@ -119,6 +119,8 @@ def test_a_column_that_turns_null_is_far_away(statistic: Statistic) -> None:
     found = statistic(reference, current).value
     assert found is not None
     assert found > 0.4
+    reference, current = frozen(values, np.where(np.isnan(half), np.inf, values))
+    assert statistic(reference, current).value == found
 
 
 def test_cells_are_the_baselines() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from monitoring.measure.curves import energy, kolmogorov_smirnov, scale, wasserstein
+from monitoring.measure.curves import energy, kolmogorov_smirnov, scale, wasserstein, wasserstein_in
 from monitoring.profile.distribution import Histogram
 from tests.measure.samples import SHAPES, draw, exact, frozen
 
@@ -85,6 +85,22 @@ def test_another_unit_changes_nothing(before: np.ndarray, now: np.ndarray, facto
         noise = statistic(*one).noise
         # the noise of a root is from a few places, of which one on a border may fall to either side
         assert statistic(*other).noise == pytest.approx(noise, rel=0.05 if statistic is energy else 1e-9)
+
+
+def test_single_rows_in_wide_bins_are_exact() -> None:
+    # the functions cross between 1 and 9, where each has one row
+    edges, before, now = np.array([1.0, 9.0]), np.array([0.0, 6.0, 20.0]), np.array([4.0])
+    found = wasserstein_in(1.0, Histogram.of(before, edges), Histogram.of(now, edges)).value
+    assert found == pytest.approx(stats.wasserstein_distance(before, now), rel=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1, -1])  # sums are rounded down or up
+def test_numbers_that_are_close_together_far_from_zero(sign: int) -> None:
+    rng = np.random.default_rng(2)
+    unit = np.spacing(1e9)
+    before, now = 1e9 + unit * rng.integers(0, 9, 3000), 1e9 + unit * rng.integers(0, 10, 1001)
+    found = wasserstein_in(unit, *exact(sign * before, sign * now)).value
+    assert found == pytest.approx(stats.wasserstein_distance((before - 1e9) / unit, (now - 1e9) / unit), rel=1e-9)
 
 
 def test_the_distance_of_a_shift_is_the_shift() -> None:

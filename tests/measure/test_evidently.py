@@ -199,6 +199,24 @@ def test_scores_of_frozen_bins(method: str, shape: str, scores: Scores) -> None:
     assert found == pytest.approx(expected, abs=0.002, rel=0.25 if jumps else 0.01)
 
 
+def test_single_rows_are_counted_where_they_are() -> None:
+    rng = np.random.default_rng(9)
+    values = np.sort(rng.lognormal(size=200))
+    side = Histogram.of(values, (values[1:] + values[:-1]) / 2)
+    places = np.linspace(values[0], values[-1], 31)
+    assert evidently._rows_between(side, places).tolist() == np.histogram(values, places)[0].tolist()
+
+
+def test_interpolated_rows_are_whole_and_add_up() -> None:
+    values = np.random.default_rng(9).normal(size=3000)
+    side = Histogram.of(values, np.linspace(-2, 2, 9))
+    places = np.linspace(values.min(), values.max(), 14)
+    found = evidently._rows_between(side, places)
+    assert np.array_equal(found, np.rint(found))
+    assert found.sum() == 3000
+    assert found == pytest.approx(np.histogram(values, places)[0], abs=30)
+
+
 def test_without_rows_there_is_no_score() -> None:
     none, some = _histograms(np.array([]), np.array([1.0, 2.0]))
     for method in BY_NUMBER:
