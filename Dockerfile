@@ -3,6 +3,7 @@ FROM python:3.12-slim-bookworm
 
 ENV AIRFLOW_HOME=/opt/airflow \
     DO_NOT_TRACK=1 \
+    NUMBA_CACHE_DIR=/opt/airflow/.numba \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONUNBUFFERED=1
@@ -30,6 +31,9 @@ COPY demo /opt/airflow/demo
 
 WORKDIR /opt/airflow
 USER 50000:50000
+
+# Compiled here once, so that no task has to wait for it.
+RUN python -c "import monitoring.profile.kernels"
 
 ENTRYPOINT ["airflow"]
 CMD ["--help"]

@@ -63,7 +63,9 @@ def constancy(column: ColumnProfile) -> Measurement:
     if isinstance(column, NumericProfile):
         n, same = column.finite, column.low == column.high
     else:
-        n, same = column.present, round(column.distinct) == 1
+        # the sketch may take two values for one
+        named = np.count_nonzero(column.counts[:-1]) + len(column.new)
+        n, same = column.present, round(column.distinct) == 1 and named <= 1 and column.shortest == column.longest
     return Measurement("constancy", float(same) if n > 1 else None, n, "high", "1 if there is a single value")
 
 
@@ -100,7 +102,7 @@ def silent_hours(window: WindowProfile, hours: int) -> Measurement:
         window: The window.
         hours: Hours in it.
     """
-    share = (hours - len(window.hours)) / hours
+    share = max(hours - len(window.hours), 0) / hours
     return Measurement("silent_hours", share, window.rows, "high", "share of hours without a record")
 
 

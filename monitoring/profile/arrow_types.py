@@ -3,7 +3,7 @@
 | Arrow type | as a number | as a category |
 |---|---|---|
 | integers of all widths | the value; beyond 2^53 the nearest float (the distinct count tells them apart) | digits |
-| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back; NaN is null |
+| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back; NaN: null |
 | decimals of all widths | the nearest float | digits |
 | booleans | 0 or 1 | `true` or `false` |
 | dates, timestamps | seconds since 1970-01-01 UTC, negative before it | ISO 8601 |

@@ -132,7 +132,7 @@ def distinct_edges(*samples: FloatArray) -> FloatArray:
     values = values[np.isfinite(values)] + 0.0
     with np.errstate(over="ignore"):
         edges = np.unique(np.concatenate([values, np.nextafter(values, np.inf) + 0.0]))
-    return edges[np.isfinite(edges)]
+    return np.asarray(edges[np.isfinite(edges)], np.float64)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class NumericSpec:
         return cls(edges, cells, data["centre"], data["exponent"])
 
     def cell_names(self) -> list[str]:
-        """What the coarse cells are called: by six digits of their borders, or more where six do not tell them apart."""
+        """What the coarse cells are called: by six digits of their borders, or by as many as tell them apart."""
         edges = self.edges[self.cells].tolist()
         spelled = ([f"{edge:.{digits}g}" for edge in edges] for digits in range(6, 18))
         borders = ["", *next(names for names in spelled if len({*names}) == len(edges)), ""]
@@ -321,7 +321,7 @@ class NumericProfile:
 
 
 def _value(units: int, count: int, exponent: int, centre: Fraction | int = 0) -> float:
-    """centre + units / count · 2^-exponent, infinite where no float holds it."""
+    """The centre and units / count · 2^-exponent, infinite where no float holds it."""
     value = Fraction(units << max(-exponent, 0), count << max(exponent, 0)) + centre
     try:
         return float(value)

@@ -190,7 +190,7 @@ _ARRAYS = ("points", "point_rows", "bins", "counts", "places", "squares", "unsco
 
 def point_of(bins: IntArray, places: IntArray, predicted: IntArray, actual: IntArray) -> IntArray:
     """One number for bin, place, prediction and label, ascending with the score; below 0 for an invalid bin."""
-    return ((bins * grid.PLACES + places) * 2 + predicted) * 2 + actual
+    return np.asarray(((bins * grid.PLACES + places) * 2 + predicted) * 2 + actual, np.int64)
 
 
 def bin_and_place(points: IntArray) -> tuple[IntArray, IntArray]:
@@ -199,7 +199,7 @@ def bin_and_place(points: IntArray) -> tuple[IntArray, IntArray]:
     >>> [x.tolist() for x in bin_and_place(point_of(np.array([7]), np.array([5]), np.array([1]), np.array([0])))]
     [[7], [5]]
     """
-    return points >> grid.PLACE_BITS + 2, (points >> 2) & grid.PLACES - 1
+    return points >> (grid.PLACE_BITS + 2), (points >> 2) & (grid.PLACES - 1)
 
 
 def _bin_and_coarse_place(points: IntArray) -> tuple[IntArray, IntArray]:

@@ -5,7 +5,7 @@ octave, each at most 1/512 of t wide, from ½ down to 2^-40. So a score of 0.001
 from 0.998697. The scores 0, ½ and 1 have bins of their own; scores nearer than 2^-40 to an end share one.
 
 Within its bin a score has a *place*, a whole number below 2^22. Two scores of one bin and one place differ by less
-than 2^-31 of t, and count as equal. So no two 32-bit floats do below ½.
+than 2^-31 of t, and count as equal; no two 32-bit floats do, unless they are nearer than 2^-40 to an end.
 """
 
 from __future__ import annotations
