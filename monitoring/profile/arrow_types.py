@@ -100,6 +100,11 @@ def testable(type_: pa.DataType) -> bool:
     return not bool(pa.types.is_nested(value_type) or pa.types.is_interval(value_type))
 
 
+def is_integer(type_: pa.DataType) -> bool:
+    """Whether the values of a column of this type are whole numbers."""
+    return bool(pa.types.is_integer(_value_type(type_)))
+
+
 def _is_text(type_: pa.DataType) -> bool:
     t = pa.types
     return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -86,7 +87,7 @@ class Histogram:
         """Variance of the finite values, NaN without enough of them."""
         return self.squares / (self.n - ddof) if self.n > ddof else np.nan
 
-    @property
+    @cached_property
     def atoms(self) -> BoolArray:
         """Which bins can hold only one value, because no other number lies between their edges; shape (b + 1,)."""
         single = np.nextafter(self.edges[:-1], np.inf) == self.edges[1:]

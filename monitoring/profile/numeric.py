@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from monitoring.errors import StoredDocumentError
 from monitoring.profile import kernels
-from monitoring.profile.arrow_types import Numbers, numbers, takeable
+from monitoring.profile.arrow_types import Numbers, is_integer, numbers, takeable
 from monitoring.profile.bins import BinTable, cell_edges, from_ordered_bits, frozen_edges
 from monitoring.profile.distinct import Registers, distinct_count, no_registers
 from monitoring.profile.distribution import FloatArray, Histogram, IntArray
@@ -38,12 +38,14 @@ class NumericSpec:
         cells: Positions in `edges` of the borders of the coarse cells that robust distances use.
         centre: Subtracted from values before they are summed; a whole number of units.
         exponent: Sums are of whole units of 2^-exponent, so that their order does not matter.
+        integer: Whether the baseline's column was of an integer type.
     """
 
     edges: FloatArray = field(default_factory=lambda: np.zeros(0))
     cells: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     centre: float = 0.0
     exponent: int = 0
+    integer: bool = False
 
     kind = "numeric"
 
@@ -64,7 +66,7 @@ class NumericSpec:
         edges = np.union1d(frozen_edges(values), borders)
         low, middle, high = np.quantile(values, [1 - _CORE, 0.5, _CORE], method="inverted_cdf").tolist()
         half_reach = max(high / 2 - middle / 2, middle / 2 - low / 2) or abs(middle / 2) or 0.5
-        return cls(edges, np.searchsorted(edges, borders), *_units(middle, half_reach))
+        return cls(edges, np.searchsorted(edges, borders), *_units(middle, half_reach), is_integer(column.type))
 
     @classmethod
     def fixed(cls, edges: FloatArray) -> Self:
@@ -90,13 +92,14 @@ class NumericSpec:
             "cells": self.cells.tolist(),
             "centre": self.centre,
             "exponent": self.exponent,
+            "integer": self.integer,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From `to_json`."""
         edges, cells = np.array(data["edges"], np.float64), np.array(data["cells"], np.int64)
-        return cls(edges, cells, data["centre"], data["exponent"])
+        return cls(edges, cells, data["centre"], data["exponent"], data["integer"])
 
     def cell_names(self) -> list[str]:
         """What the coarse cells are called: by six digits of their borders, or by as many as tell them apart."""
@@ -271,7 +274,18 @@ class NumericProfile:
         deviation = self.deviation or 0.0
         squares = deviation * deviation * self.finite
         nulls = self.nulls + self.mismatched
-        return Histogram(spec.edges, self.counts, sums, squares, self.low, self.high, nulls, self.nonfinite, spec.cells)
+        return Histogram(
+            edges=spec.edges,
+            counts=self.counts,
+            sums=sums,
+            squares=squares,
+            low=self.low,
+            high=self.high,
+            nulls=nulls,
+            nonfinite=self.nonfinite,
+            cells=spec.cells,
+            integer=spec.integer,
+        )
 
     def cells(self) -> dict[str, int]:
         """Rows per coarse cell; nulls and non-finite values are cells like any other."""
