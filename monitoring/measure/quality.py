@@ -61,7 +61,7 @@ def uniqueness(column: ColumnProfile) -> Measurement:
 def constancy(column: ColumnProfile) -> Measurement:
     """1 if all values are the same one, else 0; undefined for fewer than two values."""
     if isinstance(column, NumericProfile):
-        n, same = column.finite, column.low == column.high
+        n, same = column.finite, bool(column.low == column.high)
     else:
         # the sketch may take two values for one
         named = np.count_nonzero(column.counts[:-1]) + len(column.new)
