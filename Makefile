@@ -1,6 +1,8 @@
 # `make help` explains everything. Only Python 3.11 or newer, make and git are needed.
 PYTHON ?= python3
 STORE ?= local
+SIZE ?= full
+SEED ?= 7
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
@@ -38,6 +40,14 @@ lint: .venv/dev  ## style, types, compose file, Dockerfile, generated documents
 	$(BIN)/mypy
 	bash deploy/check.sh
 	$(BIN)/python docs/generate.py --check
+
+.PHONY: bench
+bench: .venv/dev  ## time, memory and accuracy beside the limit and beside Evidently (SIZE=small: quick, SEED=: other data)
+	@$(BIN)/python -m benchmarks --size $(SIZE) --seed $(SEED)
+
+.PHONY: bench-peers
+bench-peers: .venv/dev  ## the same rows through five other tools; installs 5 GB into .bench (SIZE=, SEED=)
+	@$(BIN)/python -m benchmarks.peers --size $(SIZE) --seed $(SEED)
 
 .PHONY: docs
 docs: .venv/dev  ## write the generated parts of the documentation

@@ -1,0 +1,1 @@
+"""What the monitor costs and how exact it is, beside the limit of the hardware and other tools."""
