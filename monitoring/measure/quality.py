@@ -64,8 +64,8 @@ def constancy(column: ColumnProfile) -> Measurement:
         n, same = column.finite, bool(column.low == column.high)
     else:
         # the sketch may take two values for one
-        named = np.count_nonzero(column.counts[:-1]) + len(column.new)
-        n, same = column.present, round(column.distinct) == 1 and named <= 1 and column.shortest == column.longest
+        named = int(np.count_nonzero(column.counts[:-1])) + len(column.new)
+        n, same = column.present, named <= 1 and column.shortest == column.longest and round(column.distinct) == 1
     return Measurement("constancy", float(same) if n > 1 else None, n, "high", "1 if there is a single value")
 
 

@@ -158,7 +158,7 @@ def mape(outcomes: ResidualProfile) -> Measurement:
 
 
 def error_quantile(outcomes: ResidualProfile, share: float, *, absolute: bool = False) -> Measurement:
-    """A quantile of the error, or of its size, within 0.4 % of itself.
+    """A quantile of the error, or of its size, within 0.4 % of the row that has its rank.
 
     Linear between ranks, as NumPy's, with the rows of a bin spread evenly over it. The interval takes the ranks
     q n ± 1.96 √(n q (1 − q)), whatever the distribution.

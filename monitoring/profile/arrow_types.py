@@ -2,8 +2,8 @@
 
 | Arrow type | as a number | as a category |
 |---|---|---|
-| integers of all widths | the value; beyond 2^53 the nearest float (the distinct count tells them apart) | digits |
-| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits that read back; NaN: null |
+| integers of all widths | the value; beyond 2^53 the nearest float (distinct counts tell them apart) | digits |
+| float16, float32, float64 | the value; NaN and infinities are counted apart | shortest digits; NaN is null |
 | decimals of all widths | the nearest float | digits |
 | booleans | 0 or 1 | `true` or `false` |
 | dates, timestamps | seconds since 1970-01-01 UTC, negative before it | ISO 8601 |
@@ -32,7 +32,9 @@ import pyarrow.compute as pc
 from monitoring.profile.distribution import BoolArray, FloatArray, IntArray
 
 _NO_BITS = np.zeros(1, np.uint8)
+_BY_BITS = np.zeros(0, np.int64)
 _EXACT = 2**53
+_NARROW = 256
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _LISTS = (
@@ -50,7 +52,8 @@ class Numbers:
 
     Attributes:
         values: Shape (n,); arbitrary where there is none.
-        identity: What tells values apart: their bits, or the integer where a float would round; shape (n,).
+        identity: What tells values apart where that is not their bits, since a float rounds the integer; shape (n,), or
+            of no elements.
         validity: Arrow's validity bits.
         first_bit: The validity bit of the first value.
         has_nulls: Whether any value is missing.
@@ -200,16 +203,7 @@ def numbers(array: pa.Array | pa.ChunkedArray) -> Numbers:
     values = np.frombuffer(data, np.float64, converted.offset + n)[converted.offset :] if n else np.zeros(0)
     has_nulls = converted.null_count > 0
     bits = np.frombuffer(validity, np.uint8) if has_nulls else _NO_BITS
-    same = values.view(np.int64) if identity is None else identity
-    return Numbers(values, _one_zero(values, same), bits, converted.offset, has_nulls, missing, mismatched)
-
-
-def _one_zero(values: FloatArray, identity: IntArray) -> IntArray:
-    """0.0 and -0.0 are the same value; most columns have no -0.0 and are not copied."""
-    negative_zero = np.int64(-(2**63))
-    if identity.size and identity.min() == negative_zero:
-        return np.where((identity == negative_zero) & (values == 0), 0, identity)
-    return identity
+    return Numbers(values, identity, bits, converted.offset, has_nulls, missing, mismatched)
 
 
 def _numbers_of_dictionary(array: pa.DictionaryArray) -> Numbers:
@@ -219,9 +213,11 @@ def _numbers_of_dictionary(array: pa.DictionaryArray) -> Numbers:
     if found.nulls:  # a null in the dictionary itself
         return numbers(takeable(array.dictionary).take(array.indices))
     values = pa.array(found.values, mask=~found.present()).take(array.indices)
-    # the last place is that of nulls, which small indices could not name
-    places = array.indices.cast(pa.int64(), safe=False).fill_null(len(found.identity))
-    identity = np.append(found.identity, 0)[places.to_numpy()]
+    identity = found.identity
+    if len(identity):
+        # the last place is that of nulls, which small indices could not name
+        places = array.indices.cast(pa.int64(), safe=False).fill_null(len(identity))
+        identity = np.append(identity, 0)[places.to_numpy()]
     result = numbers(values)
     return Numbers(
         result.values, identity, result.validity, result.first_bit, result.has_nulls, missing, result.nulls - missing
@@ -237,25 +233,25 @@ def takeable(array: pa.Array) -> pa.Array:
     return array
 
 
-def _as_floats(array: pa.Array) -> tuple[pa.Array, IntArray | None]:
+def _as_floats(array: pa.Array) -> tuple[pa.Array, IntArray]:
     """The values as floats, null where there is none, and what tells them apart where it is not their bits."""
     type_ = array.type
     if type_ == pa.float64():
-        return array, None
+        return array, _BY_BITS
     if pa.types.is_int64(type_) or pa.types.is_uint64(type_):
         return array.cast(pa.float64(), safe=False), _large_integers(array)
     for applies, convert in _TO_FLOATS:
         if applies(type_):
-            return convert(array), None
-    return pa.nulls(len(array), pa.float64()), None
+            return convert(array), _BY_BITS
+    return pa.nulls(len(array), pa.float64()), _BY_BITS
 
 
-def _large_integers(array: pa.Array) -> IntArray | None:
+def _large_integers(array: pa.Array) -> IntArray:
     """The integers themselves, if some of them are too large for a float to tell apart."""
     extremes = pc.min_max(array)
     low, high = extremes["min"].as_py(), extremes["max"].as_py()
     if low is None or (low >= -_EXACT and high <= _EXACT):
-        return None
+        return _BY_BITS
     data = array.buffers()[1]
     whole = np.frombuffer(data, np.int64, array.offset + len(array))[array.offset :]
     floats = whole.astype(np.float64).view(np.int64)
@@ -323,6 +319,10 @@ def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
         array: Of a type that is `testable`. A dictionary of texts is not searched for repetitions.
     """
     array = plain(array)
+    if pa.types.is_boolean(array.type) or pa.types.is_integer(array.type):
+        small = _small_integers(array)
+        if small is not None:
+            return small
     if not pa.types.is_dictionary(array.type):
         array = takeable(array).dictionary_encode()
     names = _readable(_as_texts(takeable(array.dictionary)))
@@ -332,6 +332,18 @@ def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
         merged = names.dictionary_encode()
         return pa.DictionaryArray.from_arrays(merged.indices.take(array.indices), merged.dictionary)
     return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), names)
+
+
+def _small_integers(array: pa.Array) -> pa.DictionaryArray | None:
+    """Truth values, or integers of a narrow range, which are their own codes; None if they are spread further."""
+    if pa.types.is_boolean(array.type):
+        return pa.DictionaryArray.from_arrays(array.cast(pa.int8()).cast(pa.int32()), ["false", "true"])
+    extremes = pc.min_max(array)
+    low, high = extremes["min"].as_py(), extremes["max"].as_py()
+    if low is None or high - low >= _NARROW or not -(2**63) <= low <= high < 2**63:
+        return None
+    codes = pc.subtract(array.cast(pa.int64()), low).cast(pa.int32())
+    return pa.DictionaryArray.from_arrays(codes, [str(value) for value in range(low, high + 1)])
 
 
 def _as_texts(names: pa.Array) -> pa.Array:

@@ -29,6 +29,7 @@ _EXPONENT = 0x7FF0000000000000
 _MANTISSA_AND_EXPONENT = 0x7FFFFFFFFFFFFFFF
 _NEGATIVE_ZERO = -0x8000000000000000
 _LOW32 = 0xFFFFFFFF
+_ALL_VALID = 0xFF
 # Added to a float below 2⁵¹, leaves its nearest integer in the lower bits.
 _ROUND = 1.5 * 2.0**52
 _ROUND_BITS = int(np.float64(_ROUND).view(np.int64))
@@ -89,23 +90,46 @@ def _note_hashes(hashes, count, passing, registers):
 
 
 @njit(**_OPTIONS)
-def _keep_finite(values, identity, validity, bit, has_nulls, kept_values, kept_identity, counters):
-    """Copy what is neither null, NaN nor infinite, and count NaN and infinities; how much is left."""
-    kept, nans, infinities = 0, 0, 0
+def _keep_valid(values, identity, validity, bit, kept_values, kept_identity):
+    """Copy what is not null; how much that is."""
+    kept, at, count = 0, 0, values.shape[0]
+    told_apart = identity.shape[0] > 0
+    while at < count:
+        byte = validity[(bit + at) >> 3]
+        whole = (bit + at) & 7 == 0 and at + 8 <= count
+        if whole and byte == _ALL_VALID:  # mostly, and eight at a time
+            for i in range(8):
+                kept_values[kept + i] = values[at + i]
+            if told_apart:
+                for i in range(8):
+                    kept_identity[kept + i] = identity[at + i]
+            kept += 8
+            at += 8
+        else:
+            for i in range(at, min(at + 8 - ((bit + at) & 7), count)):
+                kept_values[kept] = values[i]
+                if told_apart:
+                    kept_identity[kept] = identity[i]
+                kept += np.int64((byte >> ((bit + i) & 7)) & 1)
+            at += 8 - ((bit + at) & 7)
+    return kept
+
+
+@njit(**_OPTIONS)
+def _keep_finite(values, identity, kept_values, kept_identity, counters):
+    """Copy what is neither NaN nor infinite, in place or not, and count those; how much is left."""
+    kept = 0
     for i in range(values.shape[0]):
         x = values[i]
-        there = np.int64(1)
-        if has_nulls:
-            there = np.int64((validity[(bit + i) >> 3] >> ((bit + i) & 7)) & 1)
-        finite = np.int64(x - x == 0.0)
-        nan = np.int64(x != x)  # noqa: PLR0124
         kept_values[kept] = x
-        kept_identity[kept] = identity[i]
-        kept += there & finite
-        nans += there & nan
-        infinities += there & ~(finite | nan)
-    counters[NANS] += nans
-    counters[INFINITIES] += infinities
+        if identity.shape[0] > 0:
+            kept_identity[kept] = identity[i]
+        if x - x == 0.0:
+            kept += 1
+        elif x != x:  # noqa: PLR0124
+            counters[NANS] += 1
+        else:
+            counters[INFINITIES] += 1
     return kept
 
 
@@ -141,7 +165,8 @@ def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the c
 
     Args:
         values: Shape (n,).
-        identity: What makes a value distinct: its bits, or an integer that a float cannot hold; shape (n,).
+        identity: What makes a value distinct where that is not its bits, because it is an integer that a float cannot
+            hold; shape (n,), or of no elements.
         validity: Arrow's validity bits.
         first_bit: The validity bit of the first value.
         has_nulls: 0 if `validity` is not to be read.
@@ -165,6 +190,7 @@ def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the c
     hashes = np.empty(_BLOCK, np.uint64)
     kept_values = np.empty(_BLOCK, np.float64)
     kept_identity = np.empty(_BLOCK, np.int64)
+    told_apart = identity.shape[0] > 0
     low, high = extremes[0], extremes[1]
     zeros, negatives, squares_low, squares_high, far_values, finite = 0, 0, 0, 0, 0, 0
     least = np.uint64(registers.min())
@@ -172,14 +198,18 @@ def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the c
     for start in range(0, values.shape[0], _BLOCK):
         count = min(_BLOCK, values.shape[0] - start)
         x = values[start : start + count]
-        named = identity[start : start + count]
+        named = identity[start : start + count] if told_apart else identity
+        if has_nulls:
+            count = _keep_valid(x, named, validity, first_bit + start, kept_values, kept_identity)
+            x = kept_values[:count]
+            named = kept_identity[:count] if told_apart else identity
         odd = 0
-        if not has_nulls:
-            for i in range(count):
-                odd += np.int64(x[i] - x[i] != 0.0)
-        if has_nulls or odd:
-            count = _keep_finite(x, named, validity, first_bit + start, has_nulls, kept_values, kept_identity, counters)
-            x, named = kept_values[:count], kept_identity[:count]
+        for i in range(count):
+            odd += np.int64(x[i] - x[i] != 0.0)
+        if odd:
+            count = _keep_finite(x, named, kept_values, kept_identity, counters)
+            x = kept_values[:count]
+            named = kept_identity[:count] if told_apart else identity
         finite += count
         bits = x.view(np.int64)
         for i in range(count):
@@ -228,8 +258,12 @@ def add_numbers(  # noqa: C901, PLR0912, PLR0915  (one pass, in loops that the c
             place += place
             sums[place] += 1
             sums[place + _ONE] += rounded_bits[i] - _ROUND_BITS
-        for i in range(count):
-            hashes[i] = mix(np.uint64(named[i]))
+        if told_apart:
+            for i in range(count):
+                hashes[i] = mix(np.uint64(named[i]))
+        else:
+            for i in range(count):
+                hashes[i] = mix(np.uint64(0 if bits[i] == _NEGATIVE_ZERO else bits[i]))
         _note_hashes(hashes, count, passing, registers)
     extremes[0], extremes[1] = low, high
     counters[ZEROS] += zeros

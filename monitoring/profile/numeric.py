@@ -266,11 +266,11 @@ class NumericProfile:
     def histogram(self) -> Histogram:
         """What measurements read."""
         spec = self.spec
-        with np.errstate(over="ignore"):  # a sum that no float holds is infinite
+        with np.errstate(over="ignore", invalid="ignore"):
             sums = self.counts * spec.centre + self.units * spec.unit
-        for place, units in self.far.items():
+        for place in {*self.far, *np.flatnonzero(~np.isfinite(sums)).tolist()}:
             centre = Fraction(spec.centre) * int(self.counts[place])
-            sums[place] = _value(units + int(self.units[place]), 1, spec.exponent, centre)
+            sums[place] = _value(self.far.get(place, 0) + int(self.units[place]), 1, spec.exponent, centre)
         deviation = self.deviation or 0.0
         squares = deviation * deviation * self.finite
         nulls = self.nulls + self.mismatched

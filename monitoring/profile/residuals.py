@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ _UNIT, _MOMENT_UNIT = 40, 20
 _LARGEST, _MODERATE = 2.0**22, 2.0**10
 # so that 2^22 scales are still a float
 _MOST_EXPONENT = 1000
+_CHUNK = 2**15
 _BITS = 8
 _DROPPED = 52 - _BITS
 _SMALLEST = 30
@@ -141,6 +143,11 @@ class ResidualProfile:
         (3, 1, 1.0, 5.0)
         """
         predictions, actuals = np.asarray(predictions, np.float64), np.asarray(actuals, np.float64)
+        if len(predictions) > _CHUNK:
+            # what stays in the processor's cache is several times faster
+            starts = range(0, len(predictions), _CHUNK)
+            parts = (cls.of(predictions[i : i + _CHUNK], actuals[i : i + _CHUNK], spec) for i in starts)
+            return reduce(cls.merge, parts)
         known = np.isfinite(predictions) & np.isfinite(actuals)
         prediction, actual = predictions[known], actuals[known]
         with np.errstate(over="ignore"):
@@ -150,7 +157,8 @@ class ResidualProfile:
         within = (np.abs(error) < _LARGEST) & (np.abs(a) < _LARGEST) & (np.abs(p) < _LARGEST)
         moderate = within & (np.abs(error) < _MODERATE) & (np.abs(a) < _MODERATE)
         relative, ratio_known = _relative(raw[within], actual[within])
-        bins, counts = np.unique(error_bin(error), return_counts=True)
+        counts = np.bincount(error_bin(error) + SIDE, minlength=2 * SIDE + 1)
+        taken = np.flatnonzero(counts)
         return cls(
             spec,
             len(predictions),
@@ -160,8 +168,8 @@ class ResidualProfile:
             int((~ratio_known).sum()),
             _sums(error[within], a[within], p[within], relative[ratio_known]),
             _moments(error[moderate], a[moderate]),
-            bins,
-            counts.astype(np.int64),
+            taken - SIDE,
+            counts[taken].astype(np.int64),
         )
 
     def merge(self, other: Self) -> Self:

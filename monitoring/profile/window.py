@@ -395,7 +395,7 @@ class WindowBuilder:
             self._score_of(OTHER).merge(self.scores.pop(name))
         labels = [*(name if name in kept else OTHER for name in names), NO_CLASS]
         used = np.flatnonzero(rows).tolist()
-        codes = classes.indices.fill_null(len(names))
+        codes = classes.indices.fill_null(len(names)) if classes.null_count else classes.indices
         if len(used) <= _FEW_CLASSES:
             for code in used:
                 self._score_of(labels[code]).add(values, pc.equal(codes, code))
