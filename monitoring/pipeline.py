@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from monitoring import documents, history
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture.pinning import pin
+from monitoring.capture.records import FEATURE_PREFIX
 from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
 from monitoring.engine.local import assemble, ensure_records, load_records, load_window, profile_batch
@@ -28,6 +29,9 @@ from monitoring.labels import Joined, join, label_state
 from monitoring.labels.epochs import EpochReader, pin_epochs, pinned_epochs, visible_epochs
 from monitoring.monitor import Monitor
 from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile.arrow_types import find_column
+from monitoring.profile.cells import cell_count, cells_of
+from monitoring.profile.losses import LossByBin
 from monitoring.window import LENGTHS, Window
 
 # How far beyond the horizon a missed last look is looked for, in windows; and how many in a row may be missing
@@ -164,6 +168,9 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
     )
     verdict = judge(look, evidence, baseline.reference if baseline else None, monitor.config)
     monitor.store.put(monitor.layout.metrics(window, revision.number), _metrics(verdict))
+    if baseline is not None and joined[window].joined:
+        losses = _losses(monitor, window, joined[window], baseline)
+        monitor.store.put(monitor.layout.losses(window, revision.number), losses)
     _decide(monitor, verdict, revision, baseline)
     # last, because a look counts as taken when its verdict is there
     body = documents.encode(verdicts.KIND, verdicts.SCHEMA_VERSION, verdict.to_json())
@@ -237,6 +244,21 @@ def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfil
     return OutcomeProfile.of(scores, predictions, joined.positive(monitor.config.columns.positive))
 
 
+def _losses(monitor: Monitor, window: Window, joined: Joined, baseline: Baseline) -> bytes:
+    """Squared errors by cell of each feature: what tells later whether rows have moved or predictions got worse."""
+    spec = baseline.reference.spec
+    records = load_records(monitor, window).filter(pa.array(joined.known()))
+    bins = {}
+    for name, column in spec.features.items():
+        found = find_column(records, FEATURE_PREFIX + name)
+        bins[name] = cells_of(pa.nulls(records.num_rows) if found is None else found, column)
+    sizes = {name: cell_count(column) for name, column in spec.features.items()}
+    errors = records["score"].to_numpy() - joined.positive(monitor.config.columns.positive)
+    losses = LossByBin.of(bins, sizes, errors**2, 1.0)
+    head = {"loss": "squared error", "spec": spec.fingerprint, "uncounted": losses.uncounted}
+    return documents.pack("losses", 1, head, {name: table.ravel() for name, table in losses.features.items()})
+
+
 def _label_accounting(monitor: Monitor, joined: Joined, revision: Revision, epochs: EpochReader) -> dict[str, int]:
     """`read = joined + superseded + elsewhere + quarantined`, over the epochs that may hold this window's labels."""
     counts = [epochs.counts(epoch) for epoch in visible_epochs(monitor, revision.window, revision.epoch)]
@@ -301,7 +323,8 @@ def _metrics(verdict: Verdict) -> bytes:
             rows.append({"scope": "check", **about, **finding.measurement.to_json()})
     schema = pa.schema(
         [(name, pa.string()) for name in ("scope", "check", "subject", "status", "name", "direction", "method")]
-        + [("rows", pa.int64()), *((name, pa.float64()) for name in ("value", "low", "high"))]
+        + [("rows", pa.int64()), ("reference_rows", pa.int64())]
+        + [(name, pa.float64()) for name in ("value", "low", "high", "standard_error", "p_value", "noise")]
     )
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from monitoring import history, pipeline
+from monitoring import documents, history, pipeline
 from monitoring.capture import CapturedInference, write_captures
 from monitoring.capture.writer import write_labels
 from monitoring.decide import State
@@ -75,6 +75,18 @@ def test_every_look_sees_the_labels_of_its_time(world: Any) -> None:
             assert verdict.as_of == window.end + timedelta(hours=6 + 24 * (revision - 1))
         assert verdict.final
         assert verdict.numbers["base_rate"].rows == len(labels)
+
+
+def test_losses_by_cell_add_up_to_the_brier_score(world: Any) -> None:
+    verdict = next(v for v in _run(world, 0, 1) if v.window == world.window(0) and v.revision == 2)
+    key = world.monitor.layout.losses(verdict.window, verdict.revision)
+    head, tables = documents.unpack(world.monitor.store.get(key), "losses", 1, key)
+    brier = verdict.numbers["brier"]
+    assert (set(tables), head["uncounted"]) == ({"amount", "age", "country"}, 0)
+    for table in tables.values():
+        rows, total, _ = table.reshape(-1, 3).sum(axis=0).tolist()
+        assert rows == brier.rows
+        assert total / 2**22 / rows == pytest.approx(brier.value, abs=2**-22)
 
 
 def _hour_of(moment: Any) -> Any:

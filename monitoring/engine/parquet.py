@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from monitoring.config.model import FeatureType
 from monitoring.errors import ConfigError
 from monitoring.profile import ProfileSpec, RecordColumns, WindowProfile
-from monitoring.profile.arrow_types import categories, find_column, numbers, testable
+from monitoring.profile.arrow_types import categories, find_column, is_testable, numbers
 from monitoring.profile.categorical import CategoricalSpec
 from monitoring.profile.window import WindowBuilder, learn_column, learn_score
 
@@ -150,4 +150,4 @@ def _alike(chunk: pa.Array, kind: FeatureType) -> pa.Array:
     if kind == "numeric":
         found = numbers(chunk)
         return pa.array(found.values, mask=~found.present())
-    return categories(chunk if testable(chunk.type) else pa.nulls(len(chunk), pa.string()))
+    return categories(chunk if is_testable(chunk.type) else pa.nulls(len(chunk), pa.string()))

@@ -93,10 +93,10 @@ class Numbers:
         return replace(self, validity=bits, first_bit=0, has_nulls=True, nulls=absent, mismatched=0)
 
 
-def testable(type_: pa.DataType) -> bool:
+def is_testable(type_: pa.DataType) -> bool:
     """Whether a column of this type can be profiled.
 
-    >>> testable(pa.float16()), testable(pa.list_(pa.int8()))
+    >>> is_testable(pa.float16()), is_testable(pa.list_(pa.int8()))
     (True, False)
     """
     value_type = _value_type(type_)
@@ -174,23 +174,47 @@ def _part(column: pa.Array | pa.ChunkedArray, field: str | None, position: str |
 def plain(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The values themselves, in one piece: out of extension types, run-end encodings and chunks."""
     if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):  # of no chunks, or of several dictionaries
-            array = pa.concat_arrays(array.unify_dictionaries().chunks) if array.num_chunks else pa.nulls(0, array.type)
+        array = _one_piece(array)
     while True:
         if isinstance(array, pa.ExtensionArray):
             array = array.storage
         elif pa.types.is_run_end_encoded(array.type):
-            array = pc.run_end_decode(array)
+            array = _unrolled(array)
         else:
             return array
+
+
+def _unrolled(array: pa.RunEndEncodedArray) -> pa.Array:
+    """The values of runs: Arrow's own kernel does not know dictionaries, views and extension types."""
+    ends = np.clip(array.run_ends.to_numpy().astype(np.int64) - array.offset, 0, len(array))
+    places = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    return takeable(array.values).take(pa.array(places))
+
+
+def _one_piece(chunked: pa.ChunkedArray) -> pa.Array:
+    if chunked.num_chunks == 1:
+        return chunked.chunk(0)
+    if chunked.num_chunks == 0:
+        return pa.nulls(0, chunked.type)
+    try:
+        array = chunked.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):  # of several dictionaries
+            array = pa.concat_arrays(array.unify_dictionaries().chunks)
+    except pa.ArrowException:  # such dictionaries with nulls in them
+        return pa.concat_arrays([_decoded(chunk) for chunk in chunked.chunks])
+    return array
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    array = plain(array)
+    return takeable(array.dictionary).take(array.indices) if pa.types.is_dictionary(array.type) else array
 
 
 def numbers(array: pa.Array | pa.ChunkedArray) -> Numbers:
     """The values of a column as numbers.
 
     Args:
-        array: Of a type that is `testable`; every value of another is a mismatch.
+        array: Of a type that is `is_testable`; every value of another is a mismatch.
     """
     array = plain(array)
     missing = array.null_count
@@ -211,7 +235,7 @@ def _numbers_of_dictionary(array: pa.DictionaryArray) -> Numbers:
     missing = array.null_count
     found = numbers(array.dictionary)
     if found.nulls:  # a null in the dictionary itself
-        return numbers(takeable(array.dictionary).take(array.indices))
+        return numbers(_decoded(array))
     values = pa.array(found.values, mask=~found.present()).take(array.indices)
     identity = found.identity
     if len(identity):
@@ -267,6 +291,10 @@ def _seconds(array: pa.Array) -> pa.Array:
     else:
         unit = type_.unit
         array = array.cast(pa.int32() if pa.types.is_time32(type_) else pa.int64())
+    if unit == "ns":  # since 1970 these are more than a float can count
+        whole = pc.divide(array, _PER_SECOND["ns"])
+        rest = pc.subtract(array, pc.multiply(whole, _PER_SECOND["ns"]))
+        return pc.add(whole.cast(pa.float64()), pc.divide(rest.cast(pa.float64()), float(_PER_SECOND["ns"])))
     return pc.divide(array.cast(pa.float64(), safe=False), float(_PER_SECOND[unit]))
 
 
@@ -316,7 +344,7 @@ def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     """The values of a column as texts, each distinct one converted once; no text of the dictionary is null.
 
     Args:
-        array: Of a type that is `testable`. A dictionary of texts is not searched for repetitions.
+        array: Of a type that is `is_testable`. A dictionary of texts is not searched for repetitions.
     """
     array = plain(array)
     if pa.types.is_boolean(array.type) or pa.types.is_integer(array.type):
@@ -352,7 +380,7 @@ def _as_texts(names: pa.Array) -> pa.Array:
     for applies, convert in _TO_TEXTS:
         if applies(names.type):
             return convert(names)
-    return names.cast(pa.string()) if testable(names.type) else pa.nulls(len(names), pa.string())
+    return names.cast(pa.string()) if is_testable(names.type) else pa.nulls(len(names), pa.string())
 
 
 def _float_text(value: Any) -> str | None:

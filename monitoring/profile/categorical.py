@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from monitoring.errors import StoredDocumentError
 from monitoring.profile import kernels
-from monitoring.profile.arrow_types import categories, numbers, testable
+from monitoring.profile.arrow_types import categories, is_testable, numbers
 from monitoring.profile.distinct import Registers, distinct_count, no_registers
 from monitoring.profile.distribution import Categories, IntArray
 
@@ -249,7 +249,7 @@ class CategoricalBuilder:
 
     def add(self, array: pa.Array) -> None:
         """Add one batch."""
-        if not testable(array.type):
+        if not is_testable(array.type):
             missing = numbers(array).nulls
             self.nulls += missing
             self.mismatched += len(array) - missing
@@ -342,7 +342,7 @@ def rows_per_code(texts: pa.DictionaryArray) -> IntArray:
 def _count_texts(column: pa.ChunkedArray | pa.Array) -> dict[str, int]:
     counts: dict[str, int] = {}
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
-        if not testable(chunk.type):
+        if not is_testable(chunk.type):
             continue
         texts = categories(chunk)
         rows = rows_per_code(texts)[:-1].tolist()

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from monitoring import documents
 from monitoring.config.model import FeatureType
 from monitoring.errors import StoredDocumentError
-from monitoring.profile.arrow_types import categories, find_column, plain, takeable, testable
+from monitoring.profile.arrow_types import categories, find_column, is_testable, plain, takeable
 from monitoring.profile.categorical import (
     CategoricalBuilder,
     CategoricalProfile,
@@ -427,7 +427,7 @@ def _merge(a: Any, b: Any) -> Any:
 
 def _texts(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     """The values as texts; what is no single value has none."""
-    return categories(column if testable(column.type) else pa.nulls(len(column), pa.string()))
+    return categories(column if is_testable(column.type) else pa.nulls(len(column), pa.string()))
 
 
 def _short_names(names: pa.StringArray) -> list[str]:

@@ -58,6 +58,7 @@ CHECK_WORDS: Mapping[str, str] = {
 NUMBER_WORDS: Mapping[str, str] = {
     "brier_skill": "Brier skill score",
     "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
     "calibration": "Calibration (mean score minus rate)",
     "base_rate": "Rate of positive labels",
     "mean_score": "Mean score",
@@ -67,6 +68,7 @@ NUMBER_WORDS: Mapping[str, str] = {
     "precision": "Precision",
     "recall": "Recall",
     "f1": "F1",
+    "expected_calibration_error": "Expected calibration error",
 }
 NOTHING = "–"
 

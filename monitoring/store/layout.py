@@ -73,6 +73,10 @@ class Layout:
         """The verdict's measurements as a table."""
         return f"{self.revision(window, revision)}metrics.parquet"
 
+    def losses(self, window: Window, revision: int) -> str:
+        """The losses of the window's labelled rows, by cell of each feature."""
+        return f"{self.revision(window, revision)}losses.bin"
+
     def report(self, window: Window, revision: int) -> str:
         """The HTML report."""
         return f"{self.revision(window, revision)}report.html"
