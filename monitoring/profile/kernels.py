@@ -29,7 +29,6 @@ _EXPONENT = 0x7FF0000000000000
 _MANTISSA_AND_EXPONENT = 0x7FFFFFFFFFFFFFFF
 _NEGATIVE_ZERO = -0x8000000000000000
 _LOW32 = 0xFFFFFFFF
-_ALL_VALID = 0xFF
 # Added to a float below 2⁵¹, leaves its nearest integer in the lower bits.
 _ROUND = 1.5 * 2.0**52
 _ROUND_BITS = int(np.float64(_ROUND).view(np.int64))
@@ -40,7 +39,7 @@ _RANK_BITS = 64 - REGISTER_BITS
 _OFFSET = np.uint64(0x9E3779B97F4A7C15)
 _MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
-_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_ZERO, _ONE, _THREE, _SEVEN, _EIGHT, _ALL_VALID = (np.uint64(n) for n in (0, 1, 3, 7, 8, 0xFF))
 _SIXTEEN_BITS, _SIXTEEN = np.uint64(0xFFFF), np.uint64(16)
 # A filter of fewer bits than this passes too many hashes to be worth a branch.
 _LEAST_FILTER = np.uint64(7)
@@ -92,27 +91,30 @@ def _note_hashes(hashes, count, passing, registers):
 @njit(**_OPTIONS)
 def _keep_valid(values, identity, validity, bit, kept_values, kept_identity):
     """Copy what is not null; how much that is."""
-    kept, at, count = 0, 0, values.shape[0]
+    # unsigned, since an index that may be negative costs a comparison for each value
+    kept, at, first, count = _ZERO, _ZERO, np.uint64(bit), np.uint64(values.shape[0])
     told_apart = identity.shape[0] > 0
     while at < count:
-        byte = validity[(bit + at) >> 3]
-        whole = (bit + at) & 7 == 0 and at + 8 <= count
-        if whole and byte == _ALL_VALID:  # mostly, and eight at a time
+        byte = np.uint64(validity[(first + at) >> _THREE])
+        shift = (first + at) & _SEVEN
+        here = min(_EIGHT - shift, count - at)
+        if byte == _ALL_VALID and here == _EIGHT:  # mostly, and eight at a time
             for i in range(8):
-                kept_values[kept + i] = values[at + i]
+                kept_values[kept + np.uint64(i)] = values[at + np.uint64(i)]
             if told_apart:
                 for i in range(8):
-                    kept_identity[kept + i] = identity[at + i]
-            kept += 8
-            at += 8
+                    kept_identity[kept + np.uint64(i)] = identity[at + np.uint64(i)]
+            kept += _EIGHT
         else:
-            for i in range(at, min(at + 8 - ((bit + at) & 7), count)):
-                kept_values[kept] = values[i]
+            byte >>= shift
+            for i in range(here):
+                kept_values[kept] = values[at + i]
                 if told_apart:
-                    kept_identity[kept] = identity[i]
-                kept += np.int64((byte >> ((bit + i) & 7)) & 1)
-            at += 8 - ((bit + at) & 7)
-    return kept
+                    kept_identity[kept] = identity[at + i]
+                kept += byte & _ONE
+                byte >>= _ONE
+        at += here
+    return np.int64(kept)
 
 
 @njit(**_OPTIONS)
