@@ -98,14 +98,15 @@ def _profile_some(work: Work, spec: ProfileSpec, columns: RecordColumns) -> Wind
 
 
 def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:
-    def opened() -> pq.ParquetFile:
-        metadata = pq.read_metadata(source)
-        there = {metadata.schema.column(place).path for place in range(metadata.num_columns)}
-        return pq.ParquetFile(
-            source, metadata=metadata, read_dictionary=[name for name in texts if name in there], pre_buffer=False
-        )
+    def opened(dictionaries: Sequence[str]) -> pq.ParquetFile:
+        return pq.ParquetFile(source, read_dictionary=list(dictionaries), pre_buffer=False)
 
-    return _reading(source, opened)
+    try:
+        return _reading(source, partial(opened, texts))
+    except KeyError:  # a column that this file does not have
+        metadata = _reading(source, partial(pq.read_metadata, source))
+        there = {metadata.schema.column(place).path for place in range(metadata.num_columns)}
+        return _reading(source, partial(opened, [name for name in texts if name in there]))
 
 
 def _reading(source: Source, read: Callable[[], Any]) -> Any:

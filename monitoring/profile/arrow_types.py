@@ -359,19 +359,19 @@ def categories(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     if names.null_count or pc.count_distinct(names).as_py() < len(names):
         merged = names.dictionary_encode()
         return pa.DictionaryArray.from_arrays(merged.indices.take(array.indices), merged.dictionary)
-    return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), names)
+    return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), names, safe=False)
 
 
 def _small_integers(array: pa.Array) -> pa.DictionaryArray | None:
     """Truth values, or integers of a narrow range, which are their own codes; None if they are spread further."""
     if pa.types.is_boolean(array.type):
-        return pa.DictionaryArray.from_arrays(array.cast(pa.int8()).cast(pa.int32()), ["false", "true"])
+        return pa.DictionaryArray.from_arrays(array.cast(pa.int8()).cast(pa.int32()), ["false", "true"], safe=False)
     extremes = pc.min_max(array)
     low, high = extremes["min"].as_py(), extremes["max"].as_py()
     if low is None or high - low >= _NARROW or not -(2**63) <= low <= high < 2**63:
         return None
     codes = pc.subtract(array.cast(pa.int64()), low).cast(pa.int32())
-    return pa.DictionaryArray.from_arrays(codes, [str(value) for value in range(low, high + 1)])
+    return pa.DictionaryArray.from_arrays(codes, [str(value) for value in range(low, high + 1)], safe=False)
 
 
 def _as_texts(names: pa.Array) -> pa.Array:

@@ -22,6 +22,8 @@ from monitoring.profile.distribution import FloatArray, Histogram, IntArray
 # Values whose distance from the centre is this many units or less are most of a column.
 _CORE_BITS = 27
 _CORE = 0.9995
+# So many times further out than these shares of a column lie its outliers, for which its units should not be coarser.
+_INNER_CORES, _FAR_AWAY = (0.99, 0.95), 1024
 # Powers of two that are numbers themselves, and leave a scale of 1e308 its units
 _LEAST_EXPONENT, _MOST_EXPONENT = -1000, 900
 _MOST_ROWS = 1 << 32
@@ -64,9 +66,7 @@ class NumericSpec:
             return cls() if fixed_cells is None else cls.fixed(fixed_cells)
         borders = cell_edges(values) if fixed_cells is None else fixed_cells
         edges = np.union1d(frozen_edges(values), borders)
-        low, middle, high = np.quantile(values, [1 - _CORE, 0.5, _CORE], method="inverted_cdf").tolist()
-        half_reach = max(high / 2 - middle / 2, middle / 2 - low / 2) or abs(middle / 2) or 0.5
-        return cls(edges, np.searchsorted(edges, borders), *_units(middle, half_reach), is_integer(column.type))
+        return cls(edges, np.searchsorted(edges, borders), *_units(*_centre_and_reach(values)), is_integer(column.type))
 
     @classmethod
     def fixed(cls, edges: FloatArray) -> Self:
@@ -107,6 +107,23 @@ class NumericSpec:
         spelled = ([f"{edge:.{digits}g}" for edge in edges] for digits in range(6, 18))
         borders = ["", *next(names for names in spelled if len({*names}) == len(edges)), ""]
         return [*(_cell_name(low, high) for low, high in pairwise(borders)), "(null)", "(not finite)"]
+
+
+def _centre_and_reach(values: FloatArray) -> tuple[float, float]:
+    """The median, and half of how far most values are from it, without some that are far away from all others.
+
+    Args:
+        values: Ascending, shape (n,), at least one.
+    """
+    middle = float(np.quantile(values, 0.5, method="inverted_cdf"))
+    reaches = []
+    for core in (_CORE, *_INNER_CORES):
+        low, high = np.quantile(values, [1 - core, core], method="inverted_cdf").tolist()
+        reaches.append(max(high / 2 - middle / 2, middle / 2 - low / 2))
+    outer, inner = reaches[0], next((reach for reach in reaches[:0:-1] if reach), 0.0)
+    if inner and outer > inner * _FAR_AWAY:
+        return middle, inner * math.sqrt(_FAR_AWAY)
+    return middle, outer or abs(middle / 2) or 0.5
 
 
 def _units(middle: float, half_reach: float) -> tuple[float, int]:

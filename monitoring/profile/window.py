@@ -456,9 +456,9 @@ def _bounded(counts: Counter[str]) -> Counter[str]:
     if len(counts) <= MOST_NAMES:
         return counts
     kept = _named(counts)
-    bounded = Counter({name: n for name, n in counts.items() if name in kept})
-    if rest := counts.total() - bounded.total():
-        bounded[OTHER] = rest
+    bounded: Counter[str] = Counter()
+    for name, n in counts.items():
+        bounded[name if name in kept else OTHER] += n
     return bounded
 
 
