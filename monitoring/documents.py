@@ -86,8 +86,9 @@ def unpack(data: bytes, kind: str, version: int, where: str) -> tuple[dict[str, 
     if not data.startswith(_MAGIC) or len(data) < start:
         raise StoredDocumentError(f"not a document of kind {kind!r}", where=where)
     name, found, size = _PACKED.unpack_from(data, len(_MAGIC))
-    if name.rstrip(b"\0") != kind.encode():
-        raise StoredDocumentError(f"expected a document of kind {kind!r}, found {name!r}", where=where)
+    there = name.rstrip(b"\0").decode(errors="replace")
+    if there != kind:
+        raise StoredDocumentError(f"expected a document of kind {kind!r}, found {there!r}", where=where)
     _require_version(found, kind, version, where)
     try:
         stream = zlib.decompressobj()

@@ -105,7 +105,11 @@ def ratios(run: bench.Bench, peer: Peer) -> dict[str, float]:
 
 def row(run: bench.Bench, peer: Peer) -> list[str]:
     """A tool's line of the table."""
-    numbers = [run.of(peer.name, "wall") + run.of(peer.name, "load_wall"), *ratios(run, peer).values(), run.of(peer.name, "peak_mb")]
+    numbers = [
+        run.of(peer.name, "wall") + run.of(peer.name, "load_wall"),
+        *ratios(run, peer).values(),
+        run.of(peer.name, "peak_mb"),
+    ]
     return [f"{peer.name} {run.results[peer.name][0]['version']}", peer.asked, *map(figures.number, numbers)]
 
 

@@ -22,6 +22,8 @@ from monitoring.profile.window import WindowBuilder, learn_column, learn_score
 Source = str | PathLike[str]
 # A column of this many rows stays in the second-level cache between decoding and counting.
 _BATCH_ROWS = 1 << 16
+# Compressed bytes are read in pieces, so that memory does not grow with the size of a row group.
+_BUFFER_BYTES = 1 << 18
 # Fewer files than this are shared out by their row groups.
 _FILES_PER_THREAD = 4
 Work = queue.SimpleQueue[tuple[Source, list[int] | None]]
@@ -99,7 +101,7 @@ def _profile_some(work: Work, spec: ProfileSpec, columns: RecordColumns) -> Wind
 
 def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:
     def opened(dictionaries: Sequence[str]) -> pq.ParquetFile:
-        return pq.ParquetFile(source, read_dictionary=list(dictionaries), pre_buffer=False)
+        return pq.ParquetFile(source, read_dictionary=list(dictionaries), buffer_size=_BUFFER_BYTES)
 
     try:
         return _reading(source, partial(opened, texts))

@@ -283,14 +283,21 @@ class CategoricalBuilder:
             self._add_new(names, bits, rows, np.flatnonzero(~found))
 
     def _add_new(self, names: pa.StringArray, bits: HashArray, rows: IntArray, places: IntArray) -> None:
-        # a dictionary may hold a category twice
-        distinct = np.unique(bits[places])[:MOST_NEW]
-        lowest = places[bits[places] <= distinct[-1]]
+        lowest = places[bits[places] <= _highest_kept(bits[places])]
         texts = names.take(pa.array(lowest)).to_pylist()
         for name, hashed, count in zip(texts, bits[lowest].tolist(), rows[lowest].tolist(), strict=True):
             short = shortened(name, hashed)
             self.new[short] = (hashed, count + self.new.get(short, (hashed, 0))[1])
         self.new = _lowest(self.new, {})
+
+
+def _highest_kept(bits: HashArray) -> int:
+    """The highest of the `MOST_NEW` lowest hashes. A dictionary may hold a category twice, so some may be equal."""
+    if len(bits) > 4 * MOST_NEW:
+        some = np.unique(np.partition(bits, 2 * MOST_NEW)[: 2 * MOST_NEW])
+        if len(some) >= MOST_NEW:
+            return int(some[MOST_NEW - 1])
+    return int(np.unique(bits)[:MOST_NEW][-1])
 
 
 def _lowest(a: dict[str, tuple[int, int]], b: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

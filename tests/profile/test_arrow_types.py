@@ -19,14 +19,14 @@ from monitoring.profile.arrow_types import categories, find_column, numbers, pla
 from monitoring.profile.categorical import rows_per_code
 
 NAN, INF = float("nan"), float("inf")
-OLD = datetime(1969, 12, 31, 23, 59, 58, 500_000)
-NEW = datetime(2024, 2, 29, 12, 0, 0, 250_000)
+OLD = datetime(1969, 12, 31, 23, 59, 58, 500_000, tzinfo=UTC)
+NEW = datetime(2024, 2, 29, 12, 0, 0, 250_000, tzinfo=UTC)
 SECONDS = [-1.5, 1709208000.25]
 WHOLE = [-2.0, 1709208000.0]
 BAD = "mismatch"
 
 
-class Celsius(pa.ExtensionType):
+class Celsius(pa.ExtensionType):  # type: ignore[misc]
     """A type that this process does not register."""
 
     def __init__(self, storage: pa.DataType | None = None) -> None:
@@ -43,7 +43,7 @@ class Celsius(pa.ExtensionType):
 def _moments(unit: str, zone: str | None = None) -> pa.Array:
     whole = unit == "s"
     moments = [m.replace(microsecond=0 if whole else m.microsecond) for m in (OLD, NEW)]
-    moments = [m.replace(tzinfo=UTC) for m in moments] if zone else moments
+    moments = moments if zone else [m.replace(tzinfo=None) for m in moments]
     return pa.array([*moments, None], pa.timestamp(unit, zone))
 
 
@@ -127,7 +127,10 @@ CASES: dict[str, Case] = {
     "time32 ms": (pa.array([time(1, 2, 3, 5000), None], pa.time32("ms")), [3723.005, None], ["01:02:03.005", None]),
     "time64 us": (pa.array([time(1, 2, 3, 5), None], pa.time64("us")), [3723.000005, None], ["01:02:03.000005", None]),
     "time64 ns": (pa.array([time(0, 0, 1), None], pa.time64("ns")), [1.0, None], ["00:00:01.000000000", None]),
-    **{f"duration {unit}": (_spans(unit), [-2.0, 108000.0, None], ["-2", "108000", None]) for unit in "s ms us ns".split()},
+    **{
+        f"duration {unit}": (_spans(unit), [-2.0, 108000.0, None], ["-2", "108000", None])
+        for unit in ("s", "ms", "us", "ns")
+    },
     **{
         str(type_): (
             pa.array(["1.5", "-2e3", "x", "", " 7 ", "1_000", "NaN", None], type_),
@@ -183,9 +186,13 @@ def _wrapped(array: pa.Array) -> Iterator[tuple[str, pa.Array | pa.ChunkedArray,
     runs = pa.RunEndEncodedArray.from_arrays(ends, array)
     yield "runs", runs, [k // 2 for k in range(2 * n)]
     yield "sliced runs", runs.slice(1, n), [(k + 1) // 2 for k in range(n)]
-    yield "runs of a dictionary", pa.RunEndEncodedArray.from_arrays(
-        pa.array([2, 3], pa.int16()), pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), array)
-    ), [0, 0, None]
+    yield (
+        "runs of a dictionary",
+        pa.RunEndEncodedArray.from_arrays(
+            pa.array([2, 3], pa.int16()), pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), array)
+        ),
+        [0, 0, None],
+    )
 
 
 def _same(found: list[Any], expected: list[Any]) -> bool:
@@ -276,7 +283,9 @@ def test_a_dictionary_as_large_as_its_indices_reach(index: pa.DataType) -> None:
     assert NumericProfile.of(encoded, NumericSpec()).high == size - 1
     large = pa.DictionaryArray.from_arrays(pa.array([0, size - 1, None], index), pa.array(range(2**60, 2**60 + size)))
     assert round(NumericProfile.of(large, NumericSpec()).distinct) == 2
-    names = pa.DictionaryArray.from_arrays(pa.array([0, size - 1, None], index), pa.array([str(i) for i in range(size)]))
+    names = pa.DictionaryArray.from_arrays(
+        pa.array([0, size - 1, None], index), pa.array([str(i) for i in range(size)])
+    )
     assert categories(names).to_pylist() == ["0", str(size - 1), None]
 
 
@@ -312,7 +321,12 @@ def test_categories_of_plain_texts_are_not_copied() -> None:
 
 def test_numbers_that_are_written_alike_are_one_category() -> None:
     spec = CategoricalSpec.learn(pa.array([1, 2], pa.int64()))
-    for column in (pa.array([1.0, 2.0]), pa.array([1, 2], pa.uint8()), pa.array(["1", "2"]), pa.array([1.0], pa.float16())):
+    for column in (
+        pa.array([1.0, 2.0]),
+        pa.array([1, 2], pa.uint8()),
+        pa.array(["1", "2"]),
+        pa.array([1.0], pa.float16()),
+    ):
         assert CategoricalProfile.of(column, spec).unseen == 0
 
 
@@ -371,11 +385,12 @@ def test_parts_of_nested_columns(path: str, expected: list[Any]) -> None:
 )
 def test_elements_of_lists(type_: pa.DataType) -> None:
     table = pa.table({"embedding": pa.array([[1, 2], None, [3, None], [5, 6]], type_)})
-    for path, expected in {
+    parts: dict[str, list[Any]] = {
         "embedding[0]": [1.0, None, 3.0, 5.0],
         "embedding[1]": [2.0, None, None, 6.0],
         "embedding[2]": [None] * 4,
-    }.items():
+    }
+    for path, expected in parts.items():
         found = find_column(table, path)
         assert found is not None
         assert found.to_pylist() == expected
@@ -391,7 +406,9 @@ def test_elements_of_tensors() -> None:
     assert found.to_pylist() == [1.0, 3.0, 5.0]
 
 
-@pytest.mark.parametrize("path", ["x", "place.zip", "place[0]", "place.", "place.city.name", "at[0]", "place.at[-1]", ""])
+@pytest.mark.parametrize(
+    "path", ["x", "place.zip", "place[0]", "place.", "place.city.name", "at[0]", "place.at[-1]", ""]
+)
 def test_parts_that_are_not_there(path: str) -> None:
     assert find_column(pa.table({"place": PLACES}), path) is None
 

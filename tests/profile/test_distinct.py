@@ -68,8 +68,8 @@ def test_a_sketch_of_both_is_the_larger_of_each_register() -> None:
 
 def test_values_of_a_full_sketch_are_still_noticed() -> None:
     # once all registers are filled, the loop passes over what cannot raise any: it must not pass over more
-    builder = NumericProfile.of(pa.array(np.arange(200_000.0)), SPEC)
-    assert builder.registers.min() >= 3
-    whole = NumericProfile.of(pa.array(np.arange(400_000.0)), SPEC)
-    halves = builder.merge(NumericProfile.of(pa.array(np.arange(200_000.0, 400_000.0)), SPEC))
-    assert whole.registers.tolist() == halves.registers.tolist()
+    chunks = [pa.array(np.arange(100_000.0) + start) for start in range(0, 1_000_000, 100_000)]
+    one_by_one = [NumericProfile.of(chunk, SPEC).registers for chunk in chunks]
+    in_turn = NumericProfile.of(pa.chunked_array(chunks), SPEC).registers
+    assert np.max(one_by_one[:2], axis=0).min() >= 3
+    assert in_turn.tolist() == np.max(one_by_one, axis=0).tolist()

@@ -165,6 +165,18 @@ def test_millions_of_far_apart_values_do_not_overflow() -> None:
     assert profile.deviation == 2.0**31 - 1
 
 
+@pytest.mark.parametrize("share", [0.001, 0.04])
+@pytest.mark.parametrize("zeros", [0.0, 0.9])
+def test_outliers_do_not_make_the_sums_of_the_others_coarse(share: float, zeros: float) -> None:
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random(N) < zeros, 0.0, rng.normal(size=N))
+    values[: int(share * N)] = 999_999_999.0
+    profile = NumericProfile.of(pa.array(values), NumericSpec.learn(pa.array(values)))
+    assert profile.spec.unit < 1e-5
+    outliers = int(share * N) * 999_999_999.0
+    assert profile.histogram().sums.sum() - outliers == pytest.approx(values[values < 1e6].sum(), abs=1e-3)
+
+
 def test_far_values_are_summed_exactly() -> None:
     spec = NumericSpec(np.array([0.0]), np.array([0]), 0.0, 0)
     profile = NumericProfile.of(pa.array([2.0**31, 2.0**31, 1e300, 1e300, -(2.0**40), 3.0]), spec)
