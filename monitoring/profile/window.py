@@ -217,7 +217,13 @@ class WindowProfile:
         return hash(self.pack())
 
     def merge(self, other: Self) -> Self:
-        """The profile of both sets of records."""
+        """The profile of both sets of records.
+
+        Raises:
+            ValueError: They were made on different bins.
+        """
+        if self.spec is not other.spec and self.spec != other.spec:
+            raise ValueError("profiles on the bins of different baselines cannot be merged")
         kept = _named({*self.scores, *other.scores})
         scores: dict[str, NumericProfile] = {}
         for name, profile in [*self.scores.items(), *other.scores.items()]:

@@ -334,6 +334,8 @@ def test_a_profile_on_another_baselines_bins_is_refused() -> None:
     other = ProfileSpec({**SPEC.features, "x": NumericSpec.learn(pa.array([1.0, 3.0]))}, SPEC.score)
     with pytest.raises(StoredDocumentError, match=r"^k: a profile on the bins of another baseline"):
         WindowProfile.unpack(Packed.read(data, "k"), other)
+    with pytest.raises(ValueError, match="different baselines"):
+        _of(x=[1.0]).merge(_of(other, x=[1.0]))
 
 
 def test_a_spec_survives_json_and_keeps_its_fingerprint() -> None:
