@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from os import PathLike
@@ -94,9 +94,25 @@ def _profile_some(work: Work, spec: ProfileSpec, columns: RecordColumns) -> Wind
             return WindowProfile.built(builder)
         file = _open(source, texts)
         wanted = _wanted(file.schema_arrow, spec, columns)
-        batches = file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False)
-        while (batch := _reading(source, partial(next, batches, None))) is not None:
+        for batch in _batches(source, file, groups, wanted):
             builder.add(batch)
+
+
+def _batches(
+    source: Source, file: pq.ParquetFile, groups: list[int] | None, wanted: list[str]
+) -> Iterator[pa.RecordBatch]:
+    for group in range(file.num_row_groups) if groups is None else groups:
+        batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False)
+        try:
+            first = _reading(source, partial(next, batches, None))
+        except ConfigError:  # perhaps only because texts have an encoding that cannot be read as dictionaries
+            file = _open(source)
+            batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False)
+            first = _reading(source, partial(next, batches, None))
+        if first is not None:
+            yield first
+        while (batch := _reading(source, partial(next, batches, None))) is not None:
+            yield batch
 
 
 def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:

@@ -65,7 +65,7 @@ class Evidence:
     @property
     def unusable(self) -> frozenset[str]:
         """Features with nothing in them to compare."""
-        empty = {name for name, column in self.profile.features.items() if 0 < column.rows == column.nulls}
+        empty = {name for name, column in self.profile.features.items() if 0 < column.rows == column.unusable}
         return frozenset(empty.union(self.missing_columns, self.changed_columns))
 
 
@@ -133,8 +133,9 @@ def _schema(evidence: Evidence, reference: Reference, rule: CheckRule) -> Iterat
             code, what = Code.COLUMN_MISSING, "is missing from the records"
         elif name in evidence.changed_columns:
             code, what = Code.COLUMN_TYPE_CHANGED, f"is no longer {reference.spec.features[name].kind}"
-        elif 0 < column.rows == column.nulls and of_baseline.nulls < of_baseline.rows:
-            code, what = Code.COLUMN_ALL_NULL, f"is null in all {column.rows} rows"
+        elif 0 < column.rows == column.unusable and of_baseline.unusable < of_baseline.rows:
+            what = "is null" if column.nulls == column.rows else "has no usable value"
+            code, what = Code.COLUMN_ALL_NULL, f"{what} in all {column.rows} rows"
         if code is not None:
             broken = True
             yield Finding("schema", name, _fired(rule), code, f"Column {name} {what}.")

@@ -12,8 +12,8 @@ SERVER_ERROR = 500
 
 
 def completeness(column: ColumnProfile) -> Measurement:
-    """Share of rows without a value."""
-    return proportion("null_share", column.nulls, column.rows, "high", "share of nulls")
+    """Share of rows without a usable value: nulls, NaN, infinities, and values of another type."""
+    return proportion("null_share", column.unusable, column.rows, "high", "share of rows without a usable value")
 
 
 def mismatch(column: ColumnProfile) -> Measurement:

@@ -141,12 +141,12 @@ def find_column(batch: pa.RecordBatch | pa.Table, name: str) -> pa.Array | pa.Ch
     >>> find_column(pa.table({"place": [{"city": "Rom"}]}), "place.city").to_pylist()
     ['Rom']
     """
-    index = batch.schema.get_field_index(name)
+    index = _first_index(batch.schema, name)
     if index >= 0:
         return batch.column(index)
     head = re.split(r"[.\[]", name, maxsplit=1)[0]
     rest = name[len(head) :]
-    index = batch.schema.get_field_index(head)
+    index = _first_index(batch.schema, head)
     if index < 0 or not rest or _PART.sub("", rest):
         return None
     column = batch.column(index)
@@ -155,6 +155,11 @@ def find_column(batch: pa.RecordBatch | pa.Table, name: str) -> pa.Array | pa.Ch
         if column is None:
             return None
     return column
+
+
+def _first_index(schema: pa.Schema, name: str) -> int:
+    """Where a column is, -1 if nowhere; of columns of one name the first counts, as in a CSV file."""
+    return next(iter(schema.get_all_field_indices(name)), -1)
 
 
 def _part(column: pa.Array | pa.ChunkedArray, field: str | None, position: str | None) -> Any:
@@ -332,7 +337,8 @@ _LAYOUTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], pa.
 _TO_FLOATS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
     (pa.types.is_integer, lambda array: array.cast(pa.float64())),
     (pa.types.is_floating, lambda array: array.cast(pa.float64())),
-    (pa.types.is_decimal, lambda array: array.cast(pa.float64())),
+    # by way of their digits: Arrow's own cast is off by one in the last bit of every seventh value
+    (pa.types.is_decimal, lambda array: array.cast(pa.string()).cast(pa.float64())),
     (pa.types.is_boolean, lambda array: array.cast(pa.int8()).cast(pa.float64())),
     (pa.types.is_interval, lambda array: pa.nulls(len(array), pa.float64())),
     (pa.types.is_temporal, _seconds),
@@ -400,9 +406,14 @@ def _hexadecimal(names: pa.Array) -> pa.Array:
     return pa.array([None if name is None else name.hex() for name in names.to_pylist()], pa.string())
 
 
+_DECIMAL_ZEROS = (r"^([^.E]*)(?:\.0+|(\.[0-9]*?[1-9])0+)$", r"\1\2")
+_SECOND_ZEROS = (r"(:[0-9]{2})(?:\.0+|(\.[0-9]*?[1-9])0+)(Z?)$", r"\1\2\3")
 _TO_TEXTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
     (pa.types.is_boolean, lambda names: pc.if_else(names, "true", "false")),
     (_is_binary, _hexadecimal),
     (pa.types.is_floating, _float_texts),
     (pa.types.is_duration, lambda names: _float_texts(_seconds(names))),
+    # one spelling whatever the scale of the decimals or the unit of the times
+    (pa.types.is_decimal, lambda names: pc.replace_substring_regex(names.cast(pa.string()), *_DECIMAL_ZEROS)),
+    (pa.types.is_temporal, lambda names: pc.replace_substring_regex(names.cast(pa.string()), *_SECOND_ZEROS)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ MOST_DISTINCT = 256
 # With 512 quantile bins no bin holds more than 0.2 % of the baseline, so that no distance of distribution
 # functions is missed by more.
 QUANTILE_BINS = 512
+# Gaps in the baseline are divided, too.
+EVEN_BINS = 128
 # Wasserstein distances live in the tails, where quantiles are far apart.
 TAIL_BINS = 128
 # Cells of robust distances: deciles would hide a moved tail, more would be noise at a thousand rows.
@@ -29,7 +32,8 @@ def frozen_edges(values: FloatArray) -> FloatArray:
     """Edges for a column with these baseline values, ascending.
 
     Few distinct values get a bin each. Otherwise the edges are quantiles, values between which the sampling error
-    of the distribution function, √(F(1-F)), integrates to equal parts, and some beyond the range.
+    of the distribution function, √(F(1-F)), integrates to equal parts. There are even ones for the gaps, and some
+    beyond the range.
 
     Args:
         values: Finite, ascending, shape (n,).
@@ -38,19 +42,37 @@ def frozen_edges(values: FloatArray) -> FloatArray:
         return np.zeros(0)
     distinct = values[np.concatenate([[True], values[1:] != values[:-1]])]
     low, high = float(values[0]), float(values[-1])
-    core = np.quantile(values, [1 - _CORE, _CORE], method="inverted_cdf").tolist()
+    core = quantiles(values, [1 - _CORE, _CORE]).tolist()
     spread = (core[1] - core[0]) or (high - low) or abs(high) or 1.0
     with np.errstate(over="ignore"):
         beyond = np.concatenate([low - spread * _BEYOND, high + spread * _BEYOND, np.nextafter([high], np.inf)])
-    parts: list[FloatArray] = [beyond, cell_edges(values)]
+    # values of a window may lie where the baseline has a gap
+    share = np.arange(EVEN_BINS + 1) / EVEN_BINS
+    even = core[0] * (1 - share) + core[1] * share
+    parts: list[FloatArray] = [beyond, cell_edges(values), even]
     if len(distinct) <= MOST_DISTINCT:
         parts.append(distinct_edges(distinct))
     else:
-        at = np.quantile(values, np.arange(1, QUANTILE_BINS) / QUANTILE_BINS, method="inverted_cdf")
+        at = quantiles(values, np.arange(1, QUANTILE_BINS) / QUANTILE_BINS)
         repeated = np.unique(at[1:][at[1:] == at[:-1]])
         parts += [values[:1], at, _tail_edges(values), distinct_edges(repeated)]
     edges = np.unique(np.concatenate(parts) + 0.0)
     return edges[np.isfinite(edges)]
+
+
+def quantiles(values: FloatArray, shares: Sequence[float] | FloatArray) -> FloatArray:
+    """The smallest values that at least these shares of the values do not exceed.
+
+    Args:
+        values: Ascending, shape (n,), at least one.
+        shares: From 0 to 1, shape (k,).
+
+    >>> quantiles(np.array([1.0, 2.0, 3.0, 4.0]), [0.5, 0.51]).tolist()
+    [2.0, 3.0]
+    """
+    # rounded, since 0.07 · 100 is a little more than 7
+    at = np.ceil(np.round(np.asarray(shares) * len(values), 6)).astype(np.int64) - 1
+    return values[np.clip(at, 0, len(values) - 1)]
 
 
 def cell_edges(values: FloatArray) -> FloatArray:
@@ -59,7 +81,7 @@ def cell_edges(values: FloatArray) -> FloatArray:
     Args:
         values: Ascending, shape (n,), at least one.
     """
-    at = np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS, method="inverted_cdf"))
+    at = np.unique(quantiles(values, np.arange(1, CELLS) / CELLS))
     with np.errstate(over="ignore"):
         edges = np.nextafter(at + 0.0, np.inf) + 0.0
     return edges[np.isfinite(edges)]
@@ -111,7 +133,7 @@ class BinTable:
             return cls(padded, np.zeros(TABLE_CELLS, np.uint32), LINEAR, 0.0, 0.0, 0, 0)
         # the lowest and the highest edges lie where few values are
         trimmed = edges[len(_BEYOND) : -len(_BEYOND)] if len(edges) > 3 * len(_BEYOND) else edges
-        inner = np.quantile(trimmed, [0.02, 0.98], method="nearest")
+        inner = quantiles(trimmed, [0.02, 0.98])
         ranges = [(LINEAR, trimmed[[0, -1]]), (LINEAR, inner), (BY_BITS, trimmed[[0, -1]])]
         filled = [cls._even(padded, mode, *ends.tolist()) for mode, ends in ranges]
         # up to two edges in a cell are compared at once, more are searched

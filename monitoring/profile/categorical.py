@@ -54,7 +54,8 @@ class CategoricalSpec:
         """Freeze the categories of a baseline column."""
         counts = _count_texts(column)
         rows = sum(counts.values())
-        if len(counts) > max(_TEXT_LEAST, _TEXT_SHARE * rows):
+        # of a column without values nothing is known, and its later ones may be identifiers
+        if not counts or len(counts) > max(_TEXT_LEAST, _TEXT_SHARE * rows):
             return cls(is_open=True, is_text=True)
         ranked = heapq.nsmallest(MOST_NAMED, counts.items(), key=lambda item: (-item[1], item[0]))
         named = tuple(sorted(name for name, _ in ranked))
@@ -169,6 +170,11 @@ class CategoricalProfile:
     def present(self) -> int:
         """Rows with a value."""
         return int(self.counts.sum()) + self.unseen
+
+    @property
+    def unusable(self) -> int:
+        """Rows without a single value."""
+        return self.nulls + self.mismatched
 
     @property
     def rows(self) -> int:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from monitoring.errors import StoredDocumentError
 from monitoring.profile import kernels
 from monitoring.profile.arrow_types import Numbers, is_integer, numbers, takeable
-from monitoring.profile.bins import BinTable, cell_edges, from_ordered_bits, frozen_edges
+from monitoring.profile.bins import BinTable, cell_edges, from_ordered_bits, frozen_edges, quantiles
 from monitoring.profile.distinct import Registers, distinct_count, no_registers
 from monitoring.profile.distribution import FloatArray, Histogram, IntArray
 
@@ -115,10 +115,10 @@ def _centre_and_reach(values: FloatArray) -> tuple[float, float]:
     Args:
         values: Ascending, shape (n,), at least one.
     """
-    middle = float(np.quantile(values, 0.5, method="inverted_cdf"))
+    middle = float(quantiles(values, [0.5])[0])
     reaches = []
     for core in (_CORE, *_INNER_CORES):
-        low, high = np.quantile(values, [1 - core, core], method="inverted_cdf").tolist()
+        low, high = quantiles(values, [1 - core, core]).tolist()
         reaches.append(max(high / 2 - middle / 2, middle / 2 - low / 2))
     outer, inner = reaches[0], next((reach for reach in reaches[:0:-1] if reach), 0.0)
     if inner and outer > inner * _FAR_AWAY:
@@ -248,6 +248,11 @@ class NumericProfile:
     def nonfinite(self) -> int:
         """NaN and infinite values."""
         return self.nans + self.infinities
+
+    @property
+    def unusable(self) -> int:
+        """Rows without a finite number."""
+        return self.nulls + self.mismatched + self.nonfinite
 
     @property
     def rows(self) -> int:

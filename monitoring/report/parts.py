@@ -226,8 +226,8 @@ def _quality(facts: Facts) -> Part:
     for name, column in facts.window.features.items():
         before = reference.features[name]
         status = _worst_quality(facts, name)
-        share = column.nulls / column.rows if column.rows else None
-        usual = before.nulls / before.rows if before.rows else None
+        share = column.unusable / column.rows if column.rows else None
+        usual = before.unusable / before.rows if before.rows else None
         start = [name, column_kind(column), STATUS_WORDS[status], percent(share), percent(usual)]
         if isinstance(column, NumericProfile) and isinstance(before, NumericProfile):
             means = [short(column.mean), short(before.mean)]

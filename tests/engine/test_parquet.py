@@ -252,3 +252,13 @@ def test_a_million_rows_in_one_pass(tmp_path: Path) -> None:
     assert isinstance(found, NumericProfile)
     assert found.mean == pytest.approx(values.mean(), abs=1e-6)
     assert found.deviation == pytest.approx(values.std(), rel=1e-6)
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_texts_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    table = pa.table({"c": [f"c{i % 7}" for i in range(1000)]})
+    spec = ProfileSpec.learn(table, {"c": "categorical"}, RecordColumns())
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, use_dictionary=False, column_encoding={"c": encoding}, row_group_size=300)
+    found = [profile_parquet([path], spec, RecordColumns(), threads=threads) for threads in (1, 2)]
+    assert found == [WindowProfile.of(table, spec, RecordColumns())] * 2

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitoring.judge import Code, Finding, Status, Verdict
@@ -258,6 +259,20 @@ def test_a_column_that_was_empty_in_the_baseline_too_is_not_broken(make_bench: M
     empty = rows.profile(bench.config)
     verdict = bench.judge(rows, reference=replace(bench.reference, profile=empty))
     assert _finding(verdict, "schema").status is Status.OK
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_broken_data(make_bench: Make, rows: Any, value: float) -> None:
+    _first(400, "amount", value)(rows)
+    verdict = make_bench().judge(rows)
+    assert verdict.status is Status.FAIL
+    assert _finding(verdict, "schema", "amount").message == "Column amount has no usable value in all 400 rows."
+
+
+def test_many_numbers_that_are_none_are_as_bad_as_nulls(make_bench: Make, rows: Any) -> None:
+    _first(100, "amount", np.nan)(rows)
+    verdict = make_bench().judge(rows)
+    assert (verdict.status, _finding(verdict, "nulls", "amount").code) == (Status.FAIL, Code.NULLS_INCREASED)
 
 
 def test_folded_categories_have_no_unseen(make_bench: Make, rows: Any) -> None:

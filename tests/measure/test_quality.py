@@ -55,7 +55,10 @@ def _is(found: Measurement, value: float | None, rows: int) -> None:
 
 
 def test_nulls() -> None:
-    _is(quality.completeness(_numeric(None, 1.0, NAN, None)), 0.5, 4)
+    _is(quality.completeness(_numeric(None, 1.0, 2.0, None)), 0.5, 4)
+    # NaN, infinities and what is no number cannot be used either
+    _is(quality.completeness(_numeric(None, 1.0, NAN, np.inf)), 0.75, 4)
+    _is(quality.completeness(NumericProfile.of(pa.array(["1", "x"]), BASELINE.spec)), 0.5, 2)
     _is(quality.completeness(_categorical(None, "a", "z")), 1 / 3, 3)
     _is(quality.completeness(_numeric()), None, 0)
     assert quality.completeness(_numeric(1.0)).direction == "high"
