@@ -14,6 +14,10 @@ import numpy as np
 from monitoring.errors import StoredDocumentError
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_MAKE_ANEW = {
+    "baseline": "make the baseline anew: model-monitor baseline NAME --version NEW --valid-from 1970-01-01",
+    "profile": "delete it, and run its window again",
+}
 _MAGIC = b"model-monitor\n"
 _PACKED = struct.Struct("<16sIQ")  # kind, schema version, bytes of the head
 _TYPES = ("<i8", "<f8", "<u8", "|u1")
@@ -55,7 +59,7 @@ def _require_version(found: object, kind: str, version: int, where: str) -> None
             f"schema version {found!r} of {kind!r} is not known here",
             where=where,
             allowed=[version],
-            hint="it was written by another release of model-monitor",
+            hint=f"it was written by another release of model-monitor; {_MAKE_ANEW.get(kind, 'make it anew')}",
         )
 
 

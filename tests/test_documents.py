@@ -58,7 +58,7 @@ def test_json_has_no_word_for_nan_and_infinity() -> None:
             b'{"kind": "thing", "schema_version": 2}',
             (
                 "x.json: schema version 2 of 'thing' is not known here; allowed: 1;"
-                " hint: it was written by another release of model-monitor"
+                " hint: it was written by another release of model-monitor; make it anew"
             ),
         ),
     ],
@@ -142,7 +142,7 @@ def _packed(head: dict[str, Any], payload: bytes) -> bytes:
             documents.pack("thing", 2, {}, {}),
             (
                 "x.bin: schema version 2 of 'thing' is not known here; allowed: 1;"
-                " hint: it was written by another release of model-monitor"
+                " hint: it was written by another release of model-monitor; make it anew"
             ),
         ),
         (_packed({"arrays": [["x", "<i4", 1]]}, b"\0" * 4), "x.bin: arrays of type '<i4' are not known here"),

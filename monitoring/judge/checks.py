@@ -233,7 +233,9 @@ def _performance(evidence: Evidence, reference: Reference, config: ModelConfig) 
             continue
         if measurement.value is None:
             status = Status.INFO if rule.severity == "info" else Status.UNKNOWN
-            message = f"All {rows} labelled rows are of one class, so that this is not defined."
+            one_class = numbers["base_rate"].value in (0.0, 1.0)
+            why = "are of one class" if one_class else "have scores that are too close together"
+            message = f"All {rows} labelled rows {why}, so that this is not defined."
             yield Finding(check, "", status, Code.UNTESTABLE, message, windows=windows)
             continue
         spread = reference.limits.spread(check, windows)

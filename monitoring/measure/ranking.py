@@ -5,12 +5,15 @@ Rows of one bin have to be brought into an order. Most bins know it: they count 
 crowded bin are *spread*: every order of them is taken to be equally likely, and the expectation over all orders is
 computed, not simulated. For the area under the ROC curve, their positives beat their negatives as often as they do
 where scores are uniform and means differ by what they do.
+
+That is a guess, and the interval does not rely on it: it is widened to where the best and the worst order within
+crowded bins would bring the area. If these are more than `MOST_UNKNOWN` apart, there is no value.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +23,8 @@ from monitoring.profile import scores as grid
 from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
 from monitoring.profile.outcomes import COARSE, OutcomeProfile, bin_and_place
 
+# How far apart the best and the worst order within crowded bins may bring an area that still has a value
+MOST_UNKNOWN = 0.05
 _SQRT12 = math.sqrt(12)
 # Below this, harmonic numbers are added up; from it on their series is exact to 10^-13
 _SERIES = 64
@@ -86,7 +91,7 @@ def _wins(outcomes: OutcomeProfile, labels: FloatArray) -> FloatArray:
     both, n = (labels > 0).all(axis=1), labels.sum(axis=1)
     means = outcomes.places / np.maximum(labels, 1)
     mean = outcomes.places.sum(axis=1) / n
-    # more than eight places, so more than one row
+    # more than one place, so more than one row
     variance = (outcomes.squares - n * mean * mean) / (n - 1)
     # a coarse place is as wide as 1, which adds 1/12 to the variance
     width = _SQRT12 * np.sqrt(np.maximum(variance, 0) + 1 / 12)
@@ -98,7 +103,7 @@ def roc_auc(outcomes: OutcomeProfile) -> Measurement:
 
     DeLong, DeLong and Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
     characteristic curves, Biometrics 44, 1988. The interval takes rows as independent. It is missing where the
-    classes do not overlap, since placements then have no spread.
+    classes do not overlap, since placements then have no spread. Pairs within a crowded bin may be won all or none.
 
     >>> scores = np.array([0.1, 0.4, 0.35, 0.8])
     >>> roc_auc(OutcomeProfile.of(scores, scores >= 0.5, np.array([False, False, True, True]))).value
@@ -116,7 +121,23 @@ def roc_auc(outcomes: OutcomeProfile) -> Measurement:
     variance = _variance(beaten, rows.positives) / positives + _variance(beating, rows.negatives) / negatives
     if value in (0.0, 1.0):
         variance = math.nan
-    return estimate("roc_auc", value, variance, outcomes.scored, "low", method, lowest=0.0, highest=1.0)
+    number = estimate("roc_auc", value, variance, outcomes.scored, "low", method, lowest=0.0, highest=1.0)
+    pairs = np.where(rows.tied, 0.0, rows.negatives / negatives * (rows.positives / positives))
+    return _widened(number, float((pairs * rows.wins).sum()), float((pairs * (1 - rows.wins)).sum()))
+
+
+def _widened(number: Measurement, below: float, above: float) -> Measurement:
+    """An area that the order within crowded bins may bring lower by `below` and higher by `above`.
+
+    The standard error remains what sampling alone gives.
+    """
+    if below + above > MOST_UNKNOWN:
+        why = f"the order within crowded score bins may move it by {below + above:.2g}"
+        method = f"{number.method}; undefined: the scores are too close together for the state, {why}"
+        return undefined(number.name, number.rows, number.direction, method)
+    if number.low is None or number.high is None:
+        return number
+    return replace(number, low=max(number.low - below, 0.0), high=min(number.high + above, 1.0))
 
 
 def _variance(values: FloatArray, weights: FloatArray) -> float:
@@ -145,7 +166,7 @@ def average_precision(outcomes: OutcomeProfile) -> Measurement:
     """
     method = "average precision: area under the precision-recall curve by steps, logit interval"
     rows = _descending(ranked(outcomes))
-    return _precision_area("average_precision", rows, _step_gain(rows), outcomes.scored, method)
+    return _precision_area("average_precision", rows, _step_gain(rows), _step_bounds(rows), outcomes.scored, method)
 
 
 def pr_auc(outcomes: OutcomeProfile) -> Measurement:
@@ -163,7 +184,7 @@ def pr_auc(outcomes: OutcomeProfile) -> Measurement:
     """
     method = "area under the precision-recall curve by trapezoids, logit interval"
     rows = _descending(ranked(outcomes))
-    return _precision_area("pr_auc", rows, _trapezoid_gain(rows), outcomes.scored, method)
+    return _precision_area("pr_auc", rows, _trapezoid_gain(rows), _trapezoid_bounds(rows), outcomes.scored, method)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +214,7 @@ def _step_gain(b: _Descending) -> FloatArray:
 
 def _trapezoid_gain(b: _Descending) -> FloatArray:
     """As `_step_gain`, of the mean of the precisions at each positive and just before it."""
-    before = np.where(b.rows_before > 0, b.positives_before / np.maximum(b.rows_before, 1), 1.0)
+    before = _precision(b.positives_before, b.rows_before)
     after = (b.positives_before + b.positives) / (b.rows_before + b.rows)
     among = (b.positives - 1) / np.maximum(b.rows - 1, 1)
     # the precisions before each row: the same sum over rows T to T + n - 1, with precision 1 before the very first
@@ -203,6 +224,37 @@ def _trapezoid_gain(b: _Descending) -> FloatArray:
         b.rows_before > 0, (b.positives_before - among * b.rows_before) * growth, 1 - among
     )
     return np.where(b.tied, b.positives * (before + after) / 2, (b.positives / b.rows * spread + _step_gain(b)) / 2)
+
+
+def _step_bounds(b: _Descending) -> tuple[FloatArray, FloatArray]:
+    """The least and the most that `_step_gain` is for any order of a block's rows, with any of them tied.
+
+    After T rows, P of them positive, and k negatives, the precision at the j-th positive is at least
+    (P + j) / (T + k + j). With k all the block's negatives that adds up to the least. It is the most if the block's
+    positives are tied, with all negatives after them.
+    """
+    worse = b.rows_before + b.rows - b.positives
+    least = b.positives + (b.positives_before - worse) * harmonic_growth(worse, b.positives)
+    most = b.positives * _precision(b.positives_before + b.positives, b.rows_before + b.positives)
+    return least, most
+
+
+def _trapezoid_bounds(b: _Descending) -> tuple[FloatArray, FloatArray]:
+    """As `_step_bounds`, of `_trapezoid_gain`.
+
+    The precision is a concave function of j, so chords are below it: the least is that of tied positives after all
+    negatives, and the most that of positives all apart before all negatives.
+    """
+    worse, end = b.rows_before + b.rows - b.positives, b.positives_before + b.positives
+    least = b.positives * (_precision(b.positives_before, worse) + _precision(end, worse + b.positives)) / 2
+    steps = b.positives + (b.positives_before - b.rows_before) * harmonic_growth(b.rows_before, b.positives)
+    first, last = _precision(b.positives_before, b.rows_before), _precision(end, b.rows_before + b.positives)
+    return least, steps + (first - last) / 2
+
+
+def _precision(positives: FloatArray, rows: FloatArray) -> FloatArray:
+    """Share of positives, 1 where there are no rows yet."""
+    return np.asarray(np.where(rows > 0, positives / np.maximum(rows, 1), 1.0))
 
 
 def harmonic_growth(start: FloatArray, more: FloatArray) -> FloatArray:
@@ -230,7 +282,9 @@ def _correction(x: FloatArray) -> FloatArray:
     return np.asarray(square / 24 - 7 / 960 * square * square)
 
 
-def _precision_area(name: str, b: _Descending, gain: FloatArray, rows: int, method: str) -> Measurement:
+def _precision_area(
+    name: str, b: _Descending, gain: FloatArray, bounds: tuple[FloatArray, FloatArray], rows: int, method: str
+) -> Measurement:
     """An area under the precision-recall curve.
 
     Its influence function: a row with label y and score x moves the area by
@@ -249,7 +303,11 @@ def _precision_area(name: str, b: _Descending, gain: FloatArray, rows: int, meth
     of_positive, of_negative = (share / mass + first - second - value) / rate, -second / rate
     squares = (b.positives * of_positive**2 + (b.rows - b.positives) * of_negative**2).sum()
     variance = float(squares / (n - 1) / n) if n > 1 and positives > 1 else math.nan
-    return area(name, value, variance, rows, "low", method)
+    # rounding must not turn bounds around
+    below, above = (
+        float(np.where(b.tied, 0.0, np.maximum(x, 0.0)).sum() / positives) for x in (gain - bounds[0], bounds[1] - gain)
+    )
+    return _widened(area(name, value, variance, rows, "low", method), below, above)
 
 
 def _at_or_below(x: FloatArray) -> FloatArray:

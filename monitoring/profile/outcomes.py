@@ -1,7 +1,7 @@
 """What became of the predictions of a binary classifier: bounded, mergeable, and the same in any order.
 
 Everything is a count or a sum of whole numbers. A score has a bin, and a place in its bin (see `scores`). As long as
-the rows of a bin are at no more than eight places, they are counted by place: then everything about their order is
+the rows of a bin are at no more than 32 places, they are counted by place: then everything about their order is
 known, as it is for tied scores, for rounded ones, and for few rows. A bin with more places is *crowded*: it keeps its
 rows by prediction and label, and the sums of their coarse places, of which a bin has 2048, and of their squares. Which
 bins are crowded depends on the rows alone, and not on how they were brought together, because a set of places only
@@ -28,9 +28,13 @@ SUMS = {"score": 40, "score_squared": 40, "error2": 40, "error4": 40, "log_loss"
 # The probability that a certain and wrong prediction is taken to have had, as scikit-learn does with 64-bit floats
 LEAST_PROBABILITY = 2.0**-52
 # A bin with more places than these is crowded
-MOST_PLACES = 8
+MOST_PLACES = 32
 # Places per coarse place
 COARSE = grid.PLACES // 2**11
+# What `_surely_crowded` looks at in a bin, as a power of two
+_CELL_BITS = 6
+# Fewer rows than these are sorted sooner than looked at
+_FEW = 2**14
 _CHUNK = 2**16
 _MOST_ADDED = 2**31
 _NO_SUMS = tuple((0, 0) for _ in SUMS)
@@ -230,10 +234,13 @@ def _settle(
 
 
 def _surely_crowded(points: IntArray) -> BoolArray:
-    """Bins whose rows are in more than `MOST_PLACES` of 16 coarse places, and so at more places; shape (BINS,)."""
-    taken = np.zeros(grid.BINS * 16, bool)
-    taken[points >> (grid.PLACE_BITS + 2 - 4)] = True
-    return np.asarray(taken.reshape(-1, 16).sum(axis=1) > MOST_PLACES)
+    """Bins whose rows are in more than `MOST_PLACES` of 64 cells, and so at more places; none of few; shape (BINS,)."""
+    if len(points) < _FEW:
+        return np.zeros(grid.BINS, bool)
+    taken = np.zeros(grid.BINS << _CELL_BITS, bool)
+    taken[points >> (grid.PLACE_BITS + 2 - _CELL_BITS)] = True
+    cells = taken.view(np.uint8).reshape(grid.BINS, -1).sum(axis=1, dtype=np.uint8)
+    return np.asarray(cells > MOST_PLACES)
 
 
 def _add(totals: tuple[IntArray, ...], more: tuple[IntArray, ...], at: IntArray | slice = slice(None)) -> None:

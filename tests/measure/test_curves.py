@@ -140,3 +140,25 @@ def test_bins_must_be_the_same() -> None:
     one = Histogram.of(np.array([1.0]), np.array([0.0]))
     with pytest.raises(ValueError, match="same edges"):
         wasserstein(one, Histogram.of(np.array([1.0]), np.array([0.5])))
+
+
+_GAPS = {
+    "two values, then a continuum": lambda rng: (rng.integers(0, 2, 5000) * 1.0, rng.beta(5, 5, 5000)),
+    "two far peaks, then between them": lambda rng: (
+        rng.choice([-5, 5], 5000) + rng.normal(0, 0.1, 5000),
+        rng.uniform(-4, 4, 5000),
+    ),
+    "whole ratings, then real ones": lambda rng: (rng.integers(1, 6, 5000) * 1.0, rng.uniform(1, 5, 5000)),
+    "three values, then some between": lambda rng: (
+        rng.choice([0, 100, 1000.0], 5000),
+        np.where(rng.random(5000) < 0.33, rng.uniform(100, 1000, 5000), rng.choice([0, 100, 1000.0], 5000)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _GAPS)
+def test_values_where_the_baseline_has_a_gap(name: str) -> None:
+    baseline, window = _GAPS[name](np.random.default_rng(0))
+    found = wasserstein(*frozen(baseline, window))
+    expected = stats.wasserstein_distance(baseline, window) / baseline.std()
+    assert found.value == pytest.approx(expected, rel=0.01)

@@ -163,18 +163,120 @@ def test_a_few_hundred_rows_are_nearly_exact_too(seed: int) -> None:
         assert found[name].value == pytest.approx(expected[name], abs=2e-5)
 
 
-# Eight scores of one bin of the grid, which is 2^-11 wide, and one of another
-_WITHIN = [0.6, *(0.25 + step * 2.0**-15 for step in range(8))]
+# 32 scores of one bin of the grid, which is 2^-11 wide, and one of another
+_WITHIN = [0.6, *(0.25 + step * 2.0**-16 for step in range(32))]
 
 
-@given(st.lists(st.tuples(st.sampled_from(_WITHIN), st.booleans()), min_size=2, max_size=30))
-def test_eight_scores_of_one_bin_are_told_apart_exactly(rows: list[tuple[float, bool]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from(_WITHIN), st.booleans()), min_size=2, max_size=60))
+def test_32_scores_of_one_bin_are_told_apart_exactly(rows: list[tuple[float, bool]]) -> None:
     scores, labels = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     if labels.all() or not labels.any():
         return
     found, expected = performance(_of(scores, labels)), _expected(scores, labels, scores >= 0.5)
     for name in ("roc_auc", "average_precision", "pr_auc"):
         assert found[name].value == pytest.approx(expected[name], abs=EXACT)
+
+
+AREAS = ("roc_auc", "average_precision", "pr_auc")
+
+
+def _informative(random: Random, scores: Any, low: float, high: float) -> Arrays:
+    """Labels that the place of a score between two tells much about."""
+    return scores, random.random(len(scores)) < np.clip((scores - low) / (high - low), 0.02, 0.98)
+
+
+def _peaks(random: Random, deviation: float) -> Arrays:
+    labels = random.random(50_000) < 0.3
+    return random.normal(np.where(labels, 0.30002, 0.30001), deviation), labels
+
+
+def test_twenty_scores_very_near_each_other_are_told_apart_exactly() -> None:
+    random = np.random.default_rng(0)
+    scores = random.choice(0.3 + np.linspace(0, 0.0005, 20), 50_000)
+    scores, labels = _informative(random, scores, 0.3, 0.3005)
+    found, expected = performance(_of(scores, labels)), _expected(scores, labels, scores >= 0.5)
+    for name in AREAS:
+        assert found[name].value == pytest.approx(expected[name], abs=EXACT), name
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda random: _peaks(random, 1e-5),
+        lambda random: _peaks(random, 1e-6),
+        lambda random: _informative(random, 0.3 + 1e-7 * random.random(50_000), 0.3, 0.3 + 1e-7),
+        lambda random: _informative(random, 0.3 + 5e-4 * random.random(50_000), 0.3, 0.3 + 5e-4),
+        lambda random: _informative(random, random.choice(0.3 + np.linspace(0, 0.0004, 100), 50_000), 0.3, 0.3004),
+    ],
+)
+def test_scores_too_close_together_have_no_areas_rather_than_wrong_ones(draw: Callable[[Random], Arrays]) -> None:
+    found = performance(_of(*draw(np.random.default_rng(0))))
+    for name in AREAS:
+        assert (found[name].value, found[name].low, found[name].standard_error) == (None, None, None), name
+        assert "undefined: the scores are too close together" in found[name].method
+    assert found["brier"].value is not None
+
+
+@pytest.mark.parametrize("width", [0.02, 0.05, 0.2])
+def test_intervals_hold_what_leaves_close_together_truly_have(width: float) -> None:
+    random = np.random.default_rng(1)
+    leaves = 0.5 + random.uniform(-width, width, 5000)
+    # many rows, so that little of the interval is from sampling
+    scores, labels = _informative(random, random.choice(leaves, 400_000), 0.5 - width, 0.5 + width)
+    found, expected = performance(_of(scores, labels)), _expected(scores, labels, scores >= 0.5)
+    for name in AREAS:
+        number = found[name]
+        assert number.low < expected[name] < number.high, name  # type: ignore[operator]
+        assert number.value == pytest.approx(expected[name], abs=1e-3), name
+
+
+@pytest.mark.parametrize("kind", ["peaks", "leaves", "apart", "turned"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_within_crowded_bins_is_allowed_for(kind: str, seed: int) -> None:
+    """Some rows have scores too close together, most have not: the areas are defined, and may be off."""
+    random = np.random.default_rng(seed)
+    scores, labels = _ordinary(random, 200_000)
+    few = 20_000
+    scores[:few], labels[:few] = {
+        "peaks": lambda: (0.30001 + 1e-6 * labels[:few] + random.normal(0, 1e-7, few), labels[:few]),
+        "leaves": lambda: _informative(random, random.choice(0.3 + np.linspace(0, 4e-4, 100), few), 0.3, 0.3004),
+        "apart": lambda: (0.3 + 1e-9 * (labels[:few] + 0.4 * random.random(few)), labels[:few]),
+        "turned": lambda: (0.3 + 1e-9 * (~labels[:few] + 0.4 * random.random(few)), labels[:few]),
+    }[kind]()
+    found, expected = performance(_of(scores, labels)), _expected(scores, labels, scores >= 0.5)
+    for name in AREAS:
+        number = found[name]
+        assert number.low < expected[name] < number.high, name  # type: ignore[operator]
+        # at least as wide as that is unknown, beside what sampling does
+        unknown = number.high - number.low - 2 * Z95 * number.standard_error  # type: ignore[operator]
+        assert 1e-3 < unknown < ranking.MOST_UNKNOWN, name
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.booleans(), max_size=3),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=6),
+    st.lists(st.booleans(), max_size=3),
+)
+def test_no_order_and_no_ties_bring_areas_out_of_their_bounds(
+    before: list[bool], block: list[tuple[bool, int]], after: list[bool]
+) -> None:
+    labels = np.array([*before, *(label for label, _ in block), *after])
+    if not labels.any():
+        return
+    scores = np.array([*(99 - np.arange(len(before))), *(10 + place for _, place in block), *-np.arange(len(after))])
+    precision, recall, _ = metrics.precision_recall_curve(labels, scores)
+    positives = np.array([*before, sum(label for label, _ in block), *after], float)
+    sizes = np.array([1] * len(before) + [len(block)] + [1] * len(after), float)
+    tied = np.arange(len(sizes)) != len(before)
+    rows = ranking._Descending(positives, sizes, tied, np.cumsum(positives) - positives, np.cumsum(sizes) - sizes)
+    for true, gain, bounds in (
+        (metrics.average_precision_score(labels, scores), ranking._step_gain, ranking._step_bounds),
+        (metrics.auc(recall, precision), ranking._trapezoid_gain, ranking._trapezoid_bounds),
+    ):
+        low, high = (np.where(tied, gain(rows), bound).sum() / labels.sum() for bound in bounds(rows))
+        assert low - EXACT <= true <= high + EXACT
+        assert low - EXACT <= gain(rows).sum() / labels.sum() <= high + EXACT
 
 
 def _orders(before: list[bool], block: list[bool]) -> list[tuple[float, float]]:
@@ -192,7 +294,7 @@ def _orders(before: list[bool], block: list[bool]) -> list[tuple[float, float]]:
 @given(st.lists(st.booleans(), max_size=3), st.lists(st.booleans(), min_size=3, max_size=6).filter(any))
 def test_spread_rows_get_the_mean_over_all_their_orders(before: list[bool], block: list[bool]) -> None:
     expected = np.mean(_orders(before, block), axis=0)
-    # three places at least, with the same mean for both classes, so that the bin says nothing of the order
+    # with the same mean for both classes, so that the bin says nothing of the order
     blocks = ranking.Ranked(
         bins=np.arange(len(before) + 1),
         scores=np.zeros(len(before) + 1),
