@@ -96,6 +96,7 @@ def _profile_some(work: Work, spec: ProfileSpec, columns: RecordColumns) -> Wind
         wanted = _wanted(file.schema_arrow, spec, columns)
         for batch in _batches(source, file, groups, wanted):
             builder.add(batch)
+            del batch  # before the next one is read
 
 
 def _batches(
@@ -104,20 +105,20 @@ def _batches(
     for group in range(file.num_row_groups) if groups is None else groups:
         batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False)
         try:
-            first = _reading(source, partial(next, batches, None))
+            batch = _reading(source, partial(next, batches, None))
         except ConfigError:  # perhaps only because texts have an encoding that cannot be read as dictionaries
             file = _open(source)
             batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False)
-            first = _reading(source, partial(next, batches, None))
-        if first is not None:
-            yield first
-        while (batch := _reading(source, partial(next, batches, None))) is not None:
+            batch = _reading(source, partial(next, batches, None))
+        while batch is not None:
             yield batch
+            del batch
+            batch = _reading(source, partial(next, batches, None))
 
 
 def _open(source: Source, texts: Sequence[str] = ()) -> pq.ParquetFile:
     def opened(dictionaries: Sequence[str]) -> pq.ParquetFile:
-        return pq.ParquetFile(source, read_dictionary=list(dictionaries), buffer_size=_BUFFER_BYTES)
+        return pq.ParquetFile(source, read_dictionary=list(dictionaries), buffer_size=_BUFFER_BYTES, pre_buffer=False)
 
     try:
         return _reading(source, partial(opened, texts))

@@ -18,7 +18,7 @@ MOST_DISTINCT = 256
 # functions is missed by more.
 QUANTILE_BINS = 512
 # Gaps in the baseline are divided, too.
-EVEN_BINS = 128
+EVEN_BINS = 64
 # Wasserstein distances live in the tails, where quantiles are far apart.
 TAIL_BINS = 128
 # Cells of robust distances: deciles would hide a moved tail, more would be noise at a thousand rows.
