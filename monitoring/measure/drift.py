@@ -10,7 +10,7 @@ A statistic is added in one place: `register(Statistic(...))`. `docs/drift-stati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -19,7 +19,7 @@ import numpy as np
 from monitoring.measure import cells, curves, evidently, location
 from monitoring.measure.measurement import Direction, Measurement
 from monitoring.measure.score import Score
-from monitoring.profile.distribution import Categories, Distribution, Histogram
+from monitoring.profile.distribution import Distribution, Histogram
 
 Flavour = Literal["corrected", "evidently"]
 Kind = Literal["numeric", "categorical"]
@@ -124,6 +124,7 @@ def drift(method: str, reference: Distribution, current: Distribution, flavour: 
     Raises:
         ValueError: There is no such statistic or flavour, or it does not fit the kind of column.
 
+    >>> from monitoring.profile.distribution import Categories
     >>> old, new = Categories({"a": 50, "b": 50}), Categories({"a": 60, "b": 40})
     >>> found = drift("psi", old, new)
     >>> round(found.value, 4), round(found.noise, 4), round(found.p_value, 2)
@@ -157,6 +158,7 @@ def drift(method: str, reference: Distribution, current: Distribution, flavour: 
 def kind_of(distribution: Distribution) -> Kind:
     """The kind of a column.
 
+    >>> from monitoring.profile.distribution import Categories
     >>> kind_of(Categories({}))
     'categorical'
     """
@@ -165,23 +167,6 @@ def kind_of(distribution: Distribution) -> Kind:
 
 def _finite(number: float | None) -> float | None:
     return None if number is None or not math.isfinite(number) else float(number)
-
-
-def jensen_shannon(reference: Mapping[str, int], current: Mapping[str, int]) -> Measurement:
-    """The Jensen-Shannon distance between two sets of counts over the same cells, in bits.
-
-    Args:
-        reference: Rows per cell in the baseline.
-        current: Rows per cell in the window.
-
-    >>> jensen_shannon({"a": 8, "b": 2}, {"a": 80, "b": 20}).value
-    0.0
-    >>> jensen_shannon({"a": 1, "b": 0}, {"a": 0, "b": 5}).value
-    1.0
-    >>> round(jensen_shannon({"a": 1, "b": 1}, {"a": 1, "b": 3}).value, 6)
-    0.220896
-    """
-    return drift("jensen_shannon", Categories(dict(reference)), Categories(dict(current)))
 
 
 register(

@@ -14,11 +14,16 @@ from scipy.spatial import distance
 from monitoring.capture.records import FEATURE_PREFIX, schema
 from monitoring.config.model import Columns
 from monitoring.measure import Measurement, block
-from monitoring.measure.drift import jensen_shannon
+from monitoring.measure.drift import drift
 from monitoring.profile import CategoricalSpec, NumericSpec, ProfileSpec, WindowProfile
+from monitoring.profile.distribution import Categories
 
 _counts = st.lists(st.integers(0, 10**6), min_size=4, max_size=4).filter(any)
 SPEC = ProfileSpec({"x": NumericSpec.fixed(np.array([1.0, 2.0])), "c": CategoricalSpec(("a",))})
+
+
+def jensen_shannon(reference: dict[str, int], current: dict[str, int]) -> Measurement:
+    return drift("jensen_shannon", Categories(reference), Categories(current))
 
 
 @given(_counts, _counts)
