@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
@@ -16,15 +16,17 @@ import pyarrow as pa
 import pyarrow.csv
 
 from monitoring import documents
-from monitoring.capture import records
+from monitoring.capture import privacy, records
+from monitoring.capture.schema import SEGMENT_PREFIX
 from monitoring.config import ModelConfig
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.judge.checks import Reference
 from monitoring.judge.limits import Limits, learn_limits
 from monitoring.monitor import Monitor
-from monitoring.profile import OutcomeProfile, Packed, ProfileSpec, WindowProfile
+from monitoring.profile import CategoricalSpec, OutcomeProfile, Packed, ProfileSpec, WindowProfile
+from monitoring.profile.categorical import hashes
 from monitoring.sampling import bottom_k
-from monitoring.training_rows import read_training_rows
+from monitoring.training_rows import configured_baseline, read_training_rows
 from monitoring.window import LENGTHS, Window, iso
 
 KIND, SCHEMA_VERSION = "baseline", 2
@@ -43,6 +45,8 @@ class Baseline:
         rows: Training rows.
         windows: Baseline windows that the limits were learned from.
         source: Hash of the training rows' file.
+        segments: Categories of segments that the training rows have, where rare ones are folded.
+        hash_key: What tells the key of its hashes from another; empty when nothing is hashed.
     """
 
     reference: Reference
@@ -50,15 +54,33 @@ class Baseline:
     rows: int
     windows: int
     source: str
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hash_key: str = ""
 
     @property
     def version(self) -> str:
         """Its name."""
         return self.reference.version
 
+    def known_categories(self) -> dict[str, Container[str]]:
+        """The categories that are not folded however rare they are in a window, by feature or segment."""
+        columns = self.reference.spec.features
+        features = {name: _Known(spec) for name, spec in columns.items() if isinstance(spec, CategoricalSpec)}
+        return {**self.segments, **features}
+
+
+class _Known:
+    """The categories of a baseline column; most are known by their hashes alone."""
+
+    def __init__(self, spec: CategoricalSpec) -> None:
+        self._names, self._hashes = frozenset(spec.names), frozenset(spec.known.tolist())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or int(hashes(pa.array([name], pa.string()))[0]) in self._hashes
+
 
 def create_baseline(
-    monitor: Monitor, *, version: str = "", uri: str = "", valid_from: datetime | None = None
+    monitor: Monitor, *, version: str = "", uri: str = "", valid_from: datetime | None = None, stored: bool = False
 ) -> Baseline:
     """Make a baseline from training rows, and point to it.
 
@@ -67,15 +89,16 @@ def create_baseline(
         version: Its name; by default a hash of the rows and of the configuration.
         uri: The Parquet or CSV file; by default the configured one.
         valid_from: Windows from this moment on use it; the first version is valid always.
+        stored: Whether the file has its columns as they are stored: see `read_training_rows`.
 
     Raises:
-        ConfigError: The rows do not fit the model, or the version exists with other content.
+        ConfigError: No baseline is configured, the rows do not fit the model, or the version exists with other
+            content.
     """
     if version and not _VERSION.fullmatch(version):
         allowed = "letters, digits, dots, dashes and underscores, at most 64, no .json"
         raise ConfigError(f"{version!r} is no name for a version", where=monitor.config.name, allowed=[allowed])
-    uri = uri or monitor.config.baseline.uri
-    rows = read_training_rows(monitor, uri)
+    rows = read_training_rows(monitor, uri or configured_baseline(monitor.config).uri, stored=stored)
     known = _versions(monitor)
     source = rows.source
     version = version or documents.fingerprint([source, monitor.config.fingerprint()])[:12]
@@ -88,6 +111,7 @@ def create_baseline(
         )
     table, labels = rows.records, rows.labels
     baseline = learn_baseline(table, labels, monitor.config, version=version, valid_from=start, source=source)
+    baseline = replace(baseline, hash_key=privacy.key_check(monitor.config.columns, monitor.hash_key))
     _write(monitor, baseline, table, labels)
     return baseline
 
@@ -111,31 +135,51 @@ def learn_baseline(
         valid_from: From when it is valid.
         source: Hash of the rows' file.
     """
-    spec = ProfileSpec.learn(table, config.columns.features)
+    spec = ProfileSpec.learn(table, config.columns.stored)
     rows_of: dict[Window, list[int]] = defaultdict(list)
     for position, moment in enumerate(table["event_time"].to_pylist()):
         rows_of[Window.containing(moment, config.every)].append(position)
-    scores, predictions = table["score"].to_numpy(), table["prediction"].to_numpy()
+    scores, predictions = table["score"].to_numpy(), table["prediction"].to_numpy().astype(bool)
     profiles, outcomes = [], []
     for _, positions in sorted(rows_of.items()):
         profiles.append(WindowProfile.of(table.take(positions), spec))
-        labelled = [i for i in positions if labels[i] is not None]
+        labelled = [i for i in positions if labels[i] is not None and not np.isnan(scores[i])]
         actual = np.array([labels[i] for i in labelled], bool)
         outcomes.append(OutcomeProfile.of(scores[labelled], predictions[labelled], actual))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
     limits = learn_limits(profiles, outcomes, longest=config.trailing_windows, hours=hours)
     reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits)
-    return Baseline(reference, valid_from, table.num_rows, len(profiles), source)
+    return Baseline(reference, valid_from, table.num_rows, len(profiles), source, _segments(table, config))
+
+
+def _segments(table: pa.Table, config: ModelConfig) -> dict[str, tuple[str, ...]]:
+    if not config.columns.privacy.fold_below:
+        return {}
+    columns = {name: table[SEGMENT_PREFIX + name].unique().drop_null() for name in config.columns.stored_segments}
+    return {name: tuple(sorted(found.to_pylist())) for name, found in columns.items()}
 
 
 def baseline_for(monitor: Monitor, window: Window) -> Baseline | None:
-    """The baseline that is valid for a window; None when there is none, or one of other columns."""
+    """The baseline that is valid for a window; None when there is none, or one of other columns.
+
+    Raises:
+        ConfigError: Its values were hashed with another key, so that all of them would seem to be new; or there is
+            no key.
+    """
     valid = [version for version, start in _versions(monitor) if start <= window.start]
     if not valid:
         return None
     baseline = load_baseline(monitor, valid[-1])
     columns = {name: column.kind for name, column in baseline.reference.spec.features.items()}
-    return baseline if columns == monitor.config.columns.features else None
+    if columns != monitor.config.columns.stored:
+        return None
+    if baseline.hash_key != privacy.key_check(monitor.config.columns, monitor.hash_key):
+        raise ConfigError(
+            f"baseline {baseline.version} was made with another hash key",
+            where=monitor.config.name,
+            hint="give back the old key, or make a baseline with the new one: --version NEW --valid-from MOMENT",
+        )
+    return baseline
 
 
 def load_baseline(monitor: Monitor, version: str) -> Baseline:
@@ -147,7 +191,9 @@ def load_baseline(monitor: Monitor, version: str) -> Baseline:
     profile = WindowProfile.unpack(Packed.read(monitor.store.get(place), place), spec)
     reference = Reference(version, spec, profile, Limits.from_json(body["limits"]))
     valid_from = datetime.fromisoformat(body["valid_from"])
-    return Baseline(reference, valid_from, body["rows"], body["windows"], body["source"])
+    segments = {name: tuple(categories) for name, categories in body.get("segments", {}).items()}
+    counts = (body["rows"], body["windows"])
+    return Baseline(reference, valid_from, *counts, body["source"], segments, body.get("hash_key", ""))
 
 
 def load_sample(monitor: Monitor, version: str) -> pa.Table:
@@ -187,6 +233,10 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequen
         "profile": hashlib.sha256(profile).hexdigest(),
         "limits": reference.limits.to_json(),
     }
+    if baseline.segments:
+        body["segments"] = {name: list(categories) for name, categories in baseline.segments.items()}
+    if baseline.hash_key:
+        body["hash_key"] = baseline.hash_key
     document = documents.encode(KIND, SCHEMA_VERSION, body)
     key = monitor.layout.baseline(baseline.version)
     if not monitor.store.put_if_absent(key, document) and monitor.store.get(key) != document:

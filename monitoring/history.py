@@ -7,7 +7,6 @@ from datetime import datetime
 from monitoring import documents
 from monitoring.decide import Decision
 from monitoring.decide import decision as decisions
-from monitoring.errors import ConfigError
 from monitoring.judge import Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.monitor import Monitor
@@ -16,14 +15,7 @@ from monitoring.window import Window
 
 def windows(monitor: Monitor) -> list[Window]:
     """Every window with anything stored, oldest first."""
-    return [window for name in monitor.store.folders(monitor.layout.windows) if (window := _parse(monitor, name))]
-
-
-def _parse(monitor: Monitor, name: str) -> Window | None:
-    try:
-        return monitor.window(name)
-    except ConfigError:  # a folder of somebody else's, or of another window length
-        return None
+    return [window for name in monitor.store.folders(monitor.layout.windows) if (window := monitor.window_or_none(name))]
 
 
 def revisions(monitor: Monitor, window: Window) -> list[int]:
@@ -56,7 +48,7 @@ def decisions_before(monitor: Monitor, window: Window) -> list[Decision]:
     policy = monitor.config.policy.retrain
     prefix = monitor.layout.decisions
     names = [key.removeprefix(prefix).removesuffix("-r1.json") for key in monitor.store.keys(prefix) if "-r1." in key]
-    earlier = sorted(past for name in names if (past := _parse(monitor, name)) and past < window)
+    earlier = sorted(past for name in names if (past := monitor.window_or_none(name)) and past < window)
     recent = [past for past in earlier if policy and past.start + policy.cooldown > window.start]
     found = [load_decision(monitor, past, 1) for past in recent or earlier[-1:]]
     return [decision for decision in found if decision is not None]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
 from monitoring.config import ModelConfig
-from monitoring.errors import WindowNotSettledError
+from monitoring.errors import ConfigError, WindowNotSettledError
 from monitoring.store import Store, open_source
 from monitoring.store.layout import Layout
 from monitoring.store.opening import ClientFactory, environment_client
@@ -21,11 +21,13 @@ class Monitor:
         store: The monitor's own store.
         config: The model.
         client: Where an S3 client for other buckets comes from.
+        hash_key: Of the hashes that stand for private values.
     """
 
     store: Store
     config: ModelConfig
     client: ClientFactory = environment_client
+    hash_key: bytes = field(default=b"", repr=False)
 
     @property
     def layout(self) -> Layout:
@@ -39,6 +41,13 @@ class Monitor:
     def window(self, text: str) -> Window:
         """The window that starts at `text`."""
         return Window.parse(text, self.config.every)
+
+    def window_or_none(self, text: str) -> Window | None:
+        """The window that starts at `text`; None for the name of something else, or a window of another length."""
+        try:
+            return self.window(text)
+        except ConfigError:
+            return None
 
     def as_of(self, window: Window) -> datetime:
         """When a window is first measured; labels collected before it count."""

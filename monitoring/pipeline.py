@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitoring import documents, history
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture.pinning import pin
-from monitoring.capture.records import FEATURE_PREFIX
+from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
-from monitoring.engine.local import assemble, ensure_records, load_records, load_window, profile_batch
+from monitoring.engine.intake import complete, ensure_complete, late_windows
+from monitoring.engine.reading import batch_count, read_batch
+from monitoring.engine.windows import arrivals, load_records, load_window, profiled_by
 from monitoring.judge import Status, Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.judge.checks import Evidence
@@ -60,7 +63,9 @@ def pin_inputs(monitor: Monitor, window: Window) -> int:
         How many batches of captures there are.
     """
     pin_epochs(monitor, window)
-    return len(pin(monitor, window).batches)
+    if monitor.config.capture.dates != "nothing":
+        ensure_complete(monitor, window.shift(-1))
+    return batch_count(pin(monitor, window))
 
 
 def join_labels(monitor: Monitor, window: Window, *, reports: bool = True) -> list[Revision]:
@@ -74,10 +79,11 @@ def join_labels(monitor: Monitor, window: Window, *, reports: bool = True) -> li
     Returns:
         Every revision of this window, and those of older windows that are due and not there, oldest first.
     """
-    assemble(monitor, window)
+    intake = complete(monitor, window)
     epochs = EpochReader(monitor)
     due = []
-    for older in _open_windows(monitor, window):
+    got_records = {monitor.window(label) for label, count in intake.targets.items() if count}
+    for older in _open_windows(monitor, window, got_records):
         # this window is always measured anew, so that a rerun shows a changed configuration
         due += [r for r in plan_revisions(monitor, older, epochs) if older == window or not _done(monitor, r, reports)]
     return sorted(due, key=lambda revision: (revision.epoch, revision.window))
@@ -94,22 +100,23 @@ def _done(monitor: Monitor, revision: Revision, reports: bool) -> bool:
 
 
 def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> list[Revision]:
-    """The window's revisions: its own run's, one per epoch that changed its labels, and a last one.
+    """The window's revisions: its own run's, one per run that brought it records or labels, and a last one.
 
     The last one is taken when the labels' horizon has passed, whether or not labels came.
     """
-    found = [Revision(window, 1, window)]
-    if monitor.config.labels is None:
-        return found
-    ids = load_records(monitor, window, ["event_id"])["event_id"]
     final = monitor.final_epoch(window)
-    changes = label_state(ids, epochs.visible(window, final))
-    for epoch, changed in zip(visible_epochs(monitor, window, final), changes, strict=True):
+    ids = arrivals(monitor, window, final.shift(late_windows(monitor)))
+    looks = {run for run, _ in ids if run > window and profiled_by(monitor, window, run)}
+    visible = visible_epochs(monitor, window, final)
+    tables = epochs.visible(window, final)
+    changes = label_state(ids, list(zip(visible, tables, strict=True)))
+    for epoch, changed in zip(visible, changes, strict=True):
         if epoch > window and not epochs.pinned(epoch):
+            looks = {run for run in looks if run < epoch}
             break  # windows run out of their order: later epochs that are pinned have to wait for this one
         if epoch > window and (changed or epoch == final):
-            found.append(Revision(window, len(found) + 1, epoch))
-    return found
+            looks.add(epoch)
+    return [Revision(window, number, run) for number, run in enumerate([window, *sorted(looks)], 1)]
 
 
 def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader | None = None) -> Verdict:
@@ -123,12 +130,12 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
     epochs = epochs or EpochReader(monitor)
     window = revision.window
     baseline = baseline_for(monitor, window)
-    own = load_window(monitor, window, baseline)
-    past = _trailing(monitor, window, baseline)
+    own = load_window(monitor, window, baseline, revision.epoch)
+    past = _trailing(monitor, window, baseline, revision.epoch)
     joined = {w: _join(monitor, w, revision.epoch, epochs) for w in past}
     if window not in joined:
         joined[window] = _join(monitor, window, revision.epoch, epochs)
-    outcomes = {w: _outcomes(monitor, w, state) for w, state in joined.items()}
+    outcomes = {w: _outcomes(monitor, w, revision.epoch, state) for w, state in joined.items()}
     spec = baseline.reference.spec if baseline else ProfileSpec({})
     evidence = Evidence(
         profile=own.profile,
@@ -140,6 +147,8 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
         final=revision.epoch >= monitor.final_epoch(window),
         coverage=joined[window].coverage() if monitor.config.labels else None,
         quarantined=sum(own.counts.quarantined.values()),
+        read=own.counts.own_run,
+        conflicting=own.counts.conflicting,
         missing_columns=own.counts.columns_at_fault(own.counts.missing_columns),
         changed_columns=own.counts.columns_at_fault(own.counts.changed_columns),
         new_columns=own.counts.new_columns,
@@ -156,6 +165,9 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
                 "profiled": own.counts.profiled,
                 "duplicate": own.counts.duplicate,
                 "quarantined": own.counts.quarantined,
+                "conflicting": own.counts.conflicting,
+                "waiting": own.counts.waiting,
+                "late": own.counts.late,
             },
             "labels": _label_accounting(monitor, joined[window], revision, epochs),
         },
@@ -169,7 +181,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
     verdict = judge(look, evidence, baseline.reference if baseline else None, monitor.config)
     monitor.store.put(monitor.layout.metrics(window, revision.number), _metrics(verdict))
     if baseline is not None and joined[window].joined:
-        losses = _losses(monitor, window, joined[window], baseline)
+        losses = _losses(monitor, revision, joined[window], baseline)
         monitor.store.put(monitor.layout.losses(window, revision.number), losses)
     _decide(monitor, verdict, revision, baseline)
     # last, because a look counts as taken when its verdict is there
@@ -187,16 +199,23 @@ def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> li
         reports: Whether reports will be written, so that a look without one is due.
     """
     for batch in range(pin_inputs(monitor, window)):
-        profile_batch(monitor, window, batch)
+        read_batch(monitor, window, batch)
     due, epochs = join_labels(monitor, window, reports=reports), EpochReader(monitor)
     return [measure_and_judge(monitor, revision, epochs) for revision in due]
 
 
-def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
+def _open_windows(monitor: Monitor, window: Window, got_records: set[Window]) -> list[Window]:
     """This window, and those before it that were looked at and may be due for another look.
 
-    Beyond the horizon these are windows that never got their last look, because runs were missed.
+    Beyond the horizon these are windows that never got their last look, because runs were missed; and those that got
+    records.
     """
+    late = [w for w in got_records if w < window and history.latest_verdict(monitor, w) is not None]
+    within = _open_for_labels(monitor, window)
+    return [*within, *sorted(set(late) - set(within))]
+
+
+def _open_for_labels(monitor: Monitor, window: Window) -> list[Window]:
     found = [window]
     horizon = (monitor.final_epoch(window).start - window.start) // LENGTHS[window.every]
     for back in range(1, horizon + _FURTHEST):
@@ -214,46 +233,55 @@ def _open_windows(monitor: Monitor, window: Window) -> list[Window]:
     return found
 
 
-def _trailing(monitor: Monitor, window: Window, baseline: Baseline | None) -> dict[Window, WindowProfile]:
+def _trailing(
+    monitor: Monitor, window: Window, baseline: Baseline | None, until: Window
+) -> dict[Window, WindowProfile]:
     """The trailing windows that have records and the same baseline, oldest first."""
     found = {}
     for back in range(monitor.config.trailing_windows - 1, -1, -1):
         past = window.shift(-back)
         if baseline is None or past.start < baseline.valid_from or not monitor.started(past):
             continue
-        ensure_records(monitor, past)
-        profile = load_window(monitor, past, baseline).profile
+        ensure_complete(monitor, past)
+        profile = load_window(monitor, past, baseline, until).profile
         if profile.rows:
             found[past] = profile
     return found
 
 
 def _join(monitor: Monitor, window: Window, until: Window, epochs: EpochReader) -> Joined:
-    ids = load_records(monitor, window, ["event_id"])["event_id"]
+    ids = load_records(monitor, window, ["event_id"], until)["event_id"]
     return join(ids, epochs.visible(window, until))
 
 
 def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:
     """How the window's scores met the labels that the run of `until` knew."""
-    return _outcomes(monitor, window, _join(monitor, window, until, EpochReader(monitor)))
+    return _outcomes(monitor, window, until, _join(monitor, window, until, EpochReader(monitor)))
 
 
-def _outcomes(monitor: Monitor, window: Window, joined: Joined) -> OutcomeProfile:
-    records, known = load_records(monitor, window, ["score", "prediction"]), joined.known()
-    scores, predictions = (records[name].to_numpy()[known] for name in ("score", "prediction"))
-    return OutcomeProfile.of(scores, predictions, joined.positive(monitor.config.columns.positive))
+def _outcomes(monitor: Monitor, window: Window, until: Window, joined: Joined) -> OutcomeProfile:
+    if not joined.joined:
+        return OutcomeProfile.empty()
+    rows = load_records(monitor, window, ["score", "prediction"], until).filter(pa.array(joined.known()))
+    actual = joined.positive(monitor.config.columns.positive)
+    scored = np.asarray(rows["score"].is_valid().to_numpy(), bool)  # a call that failed has no score
+    scores, predictions = (rows[name].to_numpy()[scored] for name in ("score", "prediction"))
+    return OutcomeProfile.of(scores, predictions.astype(bool), actual[scored])
 
 
-def _losses(monitor: Monitor, window: Window, joined: Joined, baseline: Baseline) -> bytes:
+def _losses(monitor: Monitor, revision: Revision, joined: Joined, baseline: Baseline) -> bytes:
     """Squared errors by cell of each feature: what tells later whether rows have moved or predictions got worse."""
     spec = baseline.reference.spec
-    records = load_records(monitor, window).filter(pa.array(joined.known()))
+    rows = load_records(monitor, revision.window, None, revision.epoch).filter(pa.array(joined.known()))
+    scored = rows["score"].is_valid()
+    actual = joined.positive(monitor.config.columns.positive)[scored.to_numpy()]
+    records = rows.filter(scored)
     bins = {}
     for name, column in spec.features.items():
         found = find_column(records, FEATURE_PREFIX + name)
         bins[name] = cells_of(pa.nulls(records.num_rows) if found is None else found, column)
     sizes = {name: cell_count(column) for name, column in spec.features.items()}
-    errors = records["score"].to_numpy() - joined.positive(monitor.config.columns.positive)
+    errors = records["score"].to_numpy() - actual
     losses = LossByBin.of(bins, sizes, errors**2, 1.0)
     head = {"loss": "squared error", "spec": spec.fingerprint, "uncounted": losses.uncounted}
     return documents.pack("losses", 1, head, {name: table.ravel() for name, table in losses.features.items()})

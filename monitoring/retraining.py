@@ -15,14 +15,16 @@ import pyarrow.parquet as pq
 
 from monitoring import documents, history
 from monitoring.baseline import create_baseline
-from monitoring.capture.records import FEATURE_PREFIX, from_parquet, schema, to_parquet
+from monitoring.capture.records import from_parquet, to_parquet
+from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.decide.gate import Comparison, compare
-from monitoring.engine.local import load_records
+from monitoring.engine.intake import is_complete
+from monitoring.engine.windows import load_records
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.labels import join
 from monitoring.labels.epochs import EpochReader
 from monitoring.monitor import Monitor
-from monitoring.training_rows import read_training_rows
+from monitoring.training_rows import configured_baseline, read_training_rows
 from monitoring.window import Window, iso
 
 REQUEST, PROMOTION, SCHEMA_VERSION = "retraining-request", "retraining", 1
@@ -90,9 +92,7 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
     matured = [
         past
         for past in (window.shift(-i) for i in range(lookback, -1, -1))
-        if monitor.started(past)
-        and monitor.final_epoch(past) <= window
-        and monitor.store.exists(monitor.layout.records(past))
+        if monitor.started(past) and monitor.final_epoch(past) <= window and is_complete(monitor, past)
     ]
     if len(matured) <= held_out:
         raise ConfigError(
@@ -101,10 +101,11 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
             hint="wait for labels, or hold out fewer",
         )
     epochs = EpochReader(monitor)
-    tables = [labelled_rows(monitor, past, epochs) for past in matured]
+    tables = [labelled_rows(monitor, past, epochs, window) for past in matured]
     first = _original_rows(monitor, tables[0].schema)
     fit = pa.concat_tables([first, *tables[:-held_out]])
     held = pa.concat_tables(tables[-held_out:])
+    held = held.filter(pc.is_valid(held["score"]))  # a call that failed has none to compare
     version, _ = version_after(monitor, window)
     prefix = f"{monitor.config.name}/retraining/{version}/"
     monitor.store.put(f"{prefix}fit.parquet", to_parquet(fit))
@@ -112,9 +113,18 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
     return TrainingRows(f"{prefix}fit.parquet", f"{prefix}held-out.parquet", fit.num_rows, held.num_rows)
 
 
-def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader) -> pa.Table:
-    """The window's labelled records with plain feature names, `event_id`, `event_time`, `window`, `label`, `score`."""
-    table = load_records(monitor, window)
+def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader, until: Window) -> pa.Table:
+    """The window's labelled records with plain feature names, `event_id`, `event_time`, `window`, `label`, `score`.
+
+    Features are as they are stored: what `privacy` drops is not there, what it hashes is hashed.
+
+    Args:
+        monitor: The model.
+        window: The window.
+        epochs: Where its labels are.
+        until: The run whose knowledge of records counts.
+    """
+    table = load_records(monitor, window, None, until)
     joined = join(table["event_id"], epochs.visible(window, monitor.final_epoch(window)))
     columns = {
         # a window that was read before the feature was declared has none
@@ -172,7 +182,8 @@ def conclude(
         comparison: What the gate says.
         request: Why it was asked for.
         model: The fitted challenger, as a file.
-        baseline_rows: Its training rows with held-out scores, as Parquet.
+        baseline_rows: Its training rows with held-out scores, as Parquet; features as `export_training_rows` wrote
+            them.
 
     Returns:
         The key of the record.
@@ -184,7 +195,7 @@ def conclude(
     store.put(f"{prefix}baseline.parquet", baseline_rows)
     if comparison.promote:
         store.put(f"serving/{name}/{version}/model.joblib", model)
-        create_baseline(monitor, version=version, uri=f"{prefix}baseline.parquet", valid_from=start)
+        create_baseline(monitor, version=version, uri=f"{prefix}baseline.parquet", valid_from=start, stored=True)
         _point_to(monitor, version, start)
     body = {
         "model": name,
@@ -217,7 +228,7 @@ def request_for(monitor: Monitor, window: Window) -> dict[str, Any]:
 
 def _original_rows(monitor: Monitor, wanted: pa.Schema) -> pa.Table:
     """The configured training rows, in the schema of labelled windows."""
-    rows = read_training_rows(monitor, monitor.config.baseline.uri)
+    rows = read_training_rows(monitor, configured_baseline(monitor.config).uri)
     count = rows.records.num_rows
     # any other text than the positive label is negative
     names = {True: monitor.config.columns.positive, False: f"not {monitor.config.columns.positive}", None: None}

@@ -14,11 +14,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from monitoring import documents
-from monitoring.capture import records
-from monitoring.capture.records import FEATURE_PREFIX
+from monitoring.capture import privacy, records
+from monitoring.capture.schema import FEATURE_PREFIX, REFERENCE_PREFIX, SEGMENT_PREFIX, captured_schema, schema
 from monitoring.config import ModelConfig
-from monitoring.config.model import plain_label
-from monitoring.errors import ConfigError, MonitorError
+from monitoring.config.capture import Columns
+from monitoring.config.model import Baseline
+from monitoring.config.values import plain_label
+from monitoring.errors import ConfigError
 from monitoring.monitor import Monitor
 
 
@@ -27,8 +29,8 @@ class LabelledRows:
     """Rows and what became of them.
 
     Attributes:
-        records: Canonical records.
-        labels: One per record: positive or not; None without a label.
+        records: Canonical records, as they may be stored.
+        labels: One per record: positive or not; None without a label, and for a model that is not binary.
         source: Hash of the file.
     """
 
@@ -37,20 +39,44 @@ class LabelledRows:
     source: str
 
 
-def read_training_rows(monitor: Monitor, uri: str) -> LabelledRows:
-    """The rows of a Parquet or CSV file.
+def configured_baseline(config: ModelConfig) -> Baseline:
+    """What the configuration says of training rows.
+
+    Raises:
+        ConfigError: Nothing.
+    """
+    if config.baseline is None:
+        raise ConfigError(
+            "no baseline is configured",
+            where=config.name,
+            hint="add a block `baseline` with the `uri` of the training rows",
+        )
+    return config.baseline
+
+
+def read_training_rows(monitor: Monitor, uri: str, *, stored: bool = False) -> LabelledRows:
+    """The rows of a Parquet or CSV file, with nothing in them that may not be stored.
 
     Args:
         monitor: The model.
         uri: The file; without a scheme, inside the monitor's own store.
+        stored: Whether the file has its columns as they are stored, as `export_training_rows` writes them: hashed
+            values are then not hashed again.
 
     Raises:
-        ConfigError: The file cannot be read, or its rows do not fit the model.
+        ConfigError: No baseline is configured, the file cannot be read, or its rows do not fit the model.
     """
+    config, baseline = monitor.config, configured_baseline(monitor.config)
     store, key = _locate(monitor, uri)
     data = store.get(key)
-    table, labels = _parse(data, uri, monitor.config)
-    return LabelledRows(table, labels, documents.fingerprint([data.hex()]))
+    raw = _read(data, uri)
+    _require_columns(raw, uri, config.columns, baseline)
+    table = _canonical(raw, uri, config.columns, baseline, stored=stored)
+    _check(table, uri, config.columns, baseline)
+    if not stored:
+        table = privacy.applied(table, config.columns, monitor.hash_key)
+    table = privacy.folded(table, config.columns, {})
+    return LabelledRows(table, _labels(raw, config.columns, baseline), documents.fingerprint([data.hex()]))
 
 
 def _locate(monitor: Monitor, uri: str) -> tuple[Any, str]:
@@ -59,68 +85,96 @@ def _locate(monitor: Monitor, uri: str) -> tuple[Any, str]:
     return store, prefix + name
 
 
-def _parse(data: bytes, uri: str, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:
+def _read(data: bytes, uri: str) -> pa.Table:
     try:
         if uri.endswith(".parquet"):
-            raw = pq.read_table(io.BytesIO(data))
-        elif uri.endswith(".csv"):
-            raw = pyarrow.csv.read_csv(io.BytesIO(data))
-        else:
-            raise ConfigError("a baseline is a Parquet or CSV file", where=uri, allowed=[".parquet", ".csv"])
+            return pq.read_table(io.BytesIO(data))
+        if uri.endswith(".csv"):
+            return pyarrow.csv.read_csv(io.BytesIO(data))
     except pa.ArrowException as error:
         raise ConfigError(f"cannot be read: {error}", where=uri) from error
-    need = [*config.columns.features, config.baseline.score, config.baseline.label, config.baseline.time]
-    absent = [name for name in need if name not in raw.column_names]
+    raise ConfigError("a baseline is a Parquet or CSV file", where=uri, allowed=[".parquet", ".csv"])
+
+
+def _require_columns(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline) -> None:
+    need = [name for name in columns.features if name in columns.stored]
+    need += [baseline.score] if columns.score else []
+    need += [baseline.label] if columns.task == "binary" else []
+    absent = [name for name in [*need, baseline.time] if name not in raw.column_names]
     if absent:
         raise ConfigError(f"no column {absent[0]!r}", where=uri, allowed=raw.column_names)
-    try:
-        table, labels = _canonical(raw, config)
-    except (pa.ArrowException, MonitorError) as error:
-        raise ConfigError(f"a column has another type than declared: {error}", where=uri) from error
-    _check(table, uri, config)
-    return table, labels
 
 
-def _check(table: pa.Table, uri: str, config: ModelConfig) -> None:
-    """Every row has a time and a probability."""
+def _check(table: pa.Table, uri: str, columns: Columns, baseline: Baseline) -> None:
+    """Every row has a time and, if the model has scores, a score."""
     if table.num_rows == 0:
         raise ConfigError("there are no rows", where=uri)
     if table["event_time"].null_count:
-        raise ConfigError(f"{config.baseline.time!r} is missing in {table['event_time'].null_count} rows", where=uri)
+        raise ConfigError(f"{baseline.time!r} is missing in {table['event_time'].null_count} rows", where=uri)
+    if not columns.score:
+        return
     score = table["score"].to_numpy()
-    bad = int(np.count_nonzero(~((score >= 0) & (score <= 1))))  # a NaN is neither
+    usable, what, allowed = (score >= 0) & (score <= 1), "no probability", "0 to 1"  # a NaN is neither
+    if columns.task == "regression":
+        usable, what, allowed = np.isfinite(score), "not finite", "numbers"
+    bad = int(np.count_nonzero(~usable))
     if bad:
-        raise ConfigError(f"{config.baseline.score!r} is no probability in {bad} rows", where=uri, allowed=["0 to 1"])
+        raise ConfigError(f"{baseline.score!r} is {what} in {bad} rows", where=uri, allowed=[allowed])
 
 
-def _canonical(raw: pa.Table, config: ModelConfig) -> tuple[pa.Table, list[bool | None]]:
-    count = raw.num_rows
-    schema = records.schema(config.columns)
-    score = raw[config.baseline.score].cast(pa.float64())
-    time = raw[config.baseline.time].cast(pa.timestamp("us", tz="UTC"))
-    ids = (
-        raw["event_id"].cast(pa.string())
-        if "event_id" in raw.column_names
-        else pa.array([f"{i}" for i in range(count)])
-    )
-    columns = {
-        "event_id": ids,
-        "event_time": time,
-        "model_version": pa.array([""] * count),
-        "score": score,
-        "prediction": pc.greater_equal(score, config.columns.threshold),
-        "latency_ms": pa.nulls(count, pa.float64()),
-        "status": pa.nulls(count, pa.int32()),
-    }
-    for name, kind in config.columns.features.items():
-        columns[FEATURE_PREFIX + name] = raw[name].cast(pa.float64() if kind == "numeric" else pa.string())
-    labels = raw[config.baseline.label].to_pylist()
-    positive = config.columns.positive
-    marks = [
-        None if label is None or (isinstance(label, float) and math.isnan(label)) else _text(label) == positive
-        for label in labels
+def _canonical(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline, *, stored: bool) -> pa.Table:
+    """The rows as if they had been captured, or as they are stored; null where the file has no such column."""
+    wanted = schema(columns) if stored else captured_schema(columns)
+    texts = [FEATURE_PREFIX + name for name, kind in columns.features.items() if kind == "text" and not stored]
+    places = _places(columns, baseline)
+    body = {}
+    for field in wanted:
+        place = places.get(field.name, "")
+        if place in raw.column_names:
+            kind = pa.string() if field.name in texts else field.type
+            found = _cast(raw[place], place, kind, uri)
+            body[field.name] = _lengths(found) if field.name in texts else found
+        else:
+            body[field.name] = pa.nulls(raw.num_rows, field.type)
+    body["model_version"] = pa.array([""] * raw.num_rows)
+    if "event_id" not in raw.column_names:
+        body["event_id"] = pa.array([f"{i}" for i in range(raw.num_rows)])
+    return records.with_prediction(pa.table(body, schema=wanted), columns)
+
+
+def _places(columns: Columns, baseline: Baseline) -> dict[str, str]:
+    """Where the file has what stands in a record."""
+    places = {"event_id": "event_id", "event_time": baseline.time, "score": baseline.score if columns.score else ""}
+    for prefix, names in (
+        (FEATURE_PREFIX, columns.features),
+        (SEGMENT_PREFIX, columns.segments),
+        (REFERENCE_PREFIX, columns.references),
+    ):
+        places |= {prefix + name: name for name in names}
+    return places
+
+
+def _cast(column: pa.ChunkedArray, name: str, kind: pa.DataType, uri: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(kind)
+    except pa.ArrowException:  # it quotes a value, which may be private
+        what = f"{name!r} is {column.type}, and some of it is no {kind}"
+        raise ConfigError(f"a column has another type than declared: {what}", where=uri) from None
+
+
+def _lengths(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Characters of each text; an empty one counts as missing, as in captures."""
+    lengths = pc.utf8_length(texts).cast(pa.float64())
+    return pc.if_else(pc.equal(lengths, 0), None, lengths)
+
+
+def _labels(raw: pa.Table, columns: Columns, baseline: Baseline) -> list[bool | None]:
+    if columns.task != "binary":
+        return [None] * raw.num_rows
+    return [
+        None if label is None or (isinstance(label, float) and math.isnan(label)) else _text(label) == columns.positive
+        for label in raw[baseline.label].to_pylist()
     ]
-    return pa.table(columns, schema=schema), marks
 
 
 def _text(label: object) -> str:

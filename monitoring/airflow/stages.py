@@ -50,12 +50,12 @@ def pin_inputs(config: ModelConfig, context: Any) -> list[int]:
 def profile(config: ModelConfig, first: int, context: Any) -> None:
     """Read and profile the batches of one mapped task."""
     from monitoring.capture.pinning import load_manifest
-    from monitoring.engine.local import profile_batch
+    from monitoring.engine.reading import batch_count, read_batch
 
     monitor, window = monitor_of(config), window_of(config, context)
-    batches = len(load_manifest(monitor, window).batches)
+    batches = batch_count(load_manifest(monitor, window))
     for number in range(first, min(first + _step(batches), batches)):
-        profile_batch(monitor, window, number)
+        read_batch(monitor, window, number)
 
 
 @airflow_outcome()

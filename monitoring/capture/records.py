@@ -1,183 +1,365 @@
-"""The canonical records that every reader produces, and the quarantine for what could not be read."""
+"""The canonical records that every reader produces."""
 
 from __future__ import annotations
 
-import base64
 import io
-import json
+import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from monitoring.config.model import Columns
-from monitoring.window import Window
+from monitoring.capture import privacy
+from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
+from monitoring.capture.schema import FEATURE_PREFIX, REFERENCE_PREFIX, SEGMENT_PREFIX, captured_schema
+from monitoring.config.capture import Columns
+from monitoring.config.values import plain_label
 
-FEATURE_PREFIX = "feature:"
-# A column that fails in this share of a batch's rows has changed; below it, the rows are at fault.
+# A column that fails in this share of the rows read together has changed; below it, the rows are at fault.
 COLUMN_AT_FAULT = 0.5
+# A call that was answered with this status or more may have no score.
+FAILED_STATUS = 400
 _MOST_NEW_COLUMNS = 50
+ABSENT = object()
+_NO_ROWS = np.zeros(0, np.int64)
+_ROW_GROUP = 1 << 16
 
-
-class Reason(StrEnum):
-    """Why a record is in quarantine."""
-
-    NOT_JSON = "not_json"
-    CUT_OFF = "cut_off"
-    NOT_A_CAPTURE = "not_a_capture"
-    NO_INPUT = "no_input"
-    NO_OUTPUT = "no_output"
-    NO_EVENT_ID = "no_event_id"
-    BAD_EVENT_TIME = "bad_event_time"
-    BAD_PAYLOAD = "bad_payload"
-    ROW_COUNT = "row_count"
-    FIELD_COUNT = "field_count"
-    MISSING_FIELD = "missing_field"
-    UNPARSABLE_FIELD = "unparsable_field"
-    BAD_SCORE = "bad_score"
-    BAD_LABEL = "bad_label"
-    OUTSIDE_WINDOW = "outside_window"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a record's bytes lie.
-
-    Attributes:
-        key: The object.
-        offset: First byte in it.
-        data: The bytes.
-    """
-
-    key: str
-    offset: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """One record that could not be read."""
-
-    reason: Reason
-    detail: str
-    origin: Origin
-    rows: int = 1
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass
 class Row:
-    """One inference as a reader found it, before its columns are typed."""
+    """One inference as a reader found it, before its columns are typed.
+
+    Attributes:
+        event_id: What the label will carry.
+        event_time: When the model answered, UTC.
+        origin: The record.
+        features: The request's fields by name; they may be nested.
+        outputs: The response's fields by name.
+        attributes: What else was captured of the call.
+    """
 
     event_id: str
     event_time: datetime
     origin: Origin
     features: dict[str, Any]
-    score: float
-    model_version: str = ""
-    latency_ms: float | None = None
-    status: int | None = None
+    outputs: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
-class Batch:
-    """What became of a batch of objects: `read = table.num_rows + duplicate + quarantined rows`."""
+class Half:
+    """One side of an inference, whose other side is another record.
+
+    Attributes:
+        key: What both sides carry.
+        side: Which one it is.
+        origin: The record.
+        ids: The event id of each row.
+        rows: The fields of each row.
+        event_time: When, if this side knows.
+        attributes: What else was captured of the call.
+    """
+
+    key: str
+    side: Literal["input", "output"]
+    origin: Origin
+    ids: Sequence[str]
+    rows: Sequence[dict[str, Any]]
+    event_time: datetime | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Typed:
+    """Rows with typed columns, before those at fault are set aside.
+
+    Attributes:
+        table: Canonical records as they were captured; null where a value is missing or does not parse.
+        origin: The record of a row.
+        missing: Per feature, the rows that lack it.
+        unparsable: Per feature, the rows whose value does not parse.
+        unknown: Columns that the model does not declare.
+        quarantined: Rows that could not be typed at all.
+    """
 
     table: pa.Table
-    read: int
-    duplicate: int
+    origin: Callable[[int], Origin]
+    missing: dict[str, Rows] = field(default_factory=dict)
+    unparsable: dict[str, Rows] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
     quarantined: list[Quarantined] = field(default_factory=list)
-    missing_columns: dict[str, int] = field(default_factory=dict)
-    changed_columns: dict[str, int] = field(default_factory=dict)
-    new_columns: list[str] = field(default_factory=list)
 
 
-def schema(columns: Columns) -> pa.Schema:
-    """The canonical schema: identity, time and response first, then one column per feature."""
-    types = {"numeric": pa.float64(), "categorical": pa.string()}
-    return pa.schema(
-        [
-            ("event_id", pa.string()),
-            ("event_time", pa.timestamp("us", tz="UTC")),
-            ("model_version", pa.string()),
-            ("score", pa.float64()),
-            ("prediction", pa.bool_()),
-            ("latency_ms", pa.float64()),
-            ("status", pa.int32()),
-            *((FEATURE_PREFIX + name, types[kind]) for name, kind in columns.features.items()),
-        ]
-    )
+@dataclass
+class Sorted:
+    """What became of some rows: `read = table.num_rows + rows of quarantined`.
+
+    Attributes:
+        table: Canonical records as they are stored.
+        origin: The record of a row of the table.
+        read: Rows that were read.
+        quarantined: What could not be used.
+        missing_columns: Per feature that all these rows lack, which rows: all of them.
+        changed_columns: Per feature that does not parse, or is missing, in most of these rows, the rows at fault.
+        new_columns: Columns that the model does not declare.
+    """
+
+    table: pa.Table
+    origin: Callable[[int], Origin]
+    read: int
+    quarantined: list[Quarantined]
+    missing_columns: dict[str, Mask]
+    changed_columns: dict[str, Mask]
+    new_columns: list[str]
 
 
-def build_batch(rows: list[Row], quarantined: list[Quarantined], columns: Columns, window: Window) -> Batch:
-    """Type the rows' columns, drop duplicates, and set aside what cannot be used.
+def type_rows(rows: Sequence[Row], columns: Columns) -> Typed:
+    """Type the columns of rows, and set aside those without a usable response.
 
     Args:
-        rows: Every row of the batch, in the order of its objects.
+        rows: In the order of their objects.
+        columns: What the columns mean.
+    """
+    kept, heads, quarantined = [], [], []
+    for row in rows:
+        try:
+            heads.append(_head(row, columns))
+            kept.append(row)
+        except UnreadableError as error:
+            quarantined.append(error.at(row.origin))
+    missing: dict[str, Rows] = {}
+    unparsable: dict[str, Rows] = {}
+    features: dict[str, list[Any]] = {}
+    for name, kind in columns.features.items():
+        values, absent, bad = _column(kept, columns.path(name), _PARSERS[kind])
+        features[FEATURE_PREFIX + name] = values
+        if absent:
+            missing[name] = np.array(absent, np.int64)
+        if bad:
+            unparsable[name] = np.array(bad, np.int64)
+    names = captured_schema(columns).names
+    body = {name: [head[name] for head in heads] for name in names if name not in features}
+    table = pa.table(body | features, schema=captured_schema(columns))
+    return Typed(
+        table,
+        lambda index: kept[index].origin,
+        missing,
+        unparsable,
+        unknown_columns((row.features for row in kept), columns),
+        quarantined,
+    )
+
+
+def sort_out(typed: Sequence[Typed], quarantined: Sequence[Quarantined], columns: Columns, key: bytes = b"") -> Sorted:
+    """Set aside the rows at fault, unless a column is, and keep of the others what privacy allows.
+
+    Args:
+        typed: Rows that are looked at together.
         quarantined: What the reader could not turn into rows.
         columns: What the columns mean.
-        window: Rows with an event time outside it are set aside.
+        key: Of the hashes that replace values.
     """
-    read = len(rows) + sum(item.rows for item in quarantined)
-    quarantined = list(quarantined)
-    values, faults = _typed(rows, columns)
-    counts = Counter(name for row_faults in faults for name, _ in row_faults)
-    at_fault = {name for name, n in counts.items() if n >= COLUMN_AT_FAULT * len(rows)}
-    absent = {name for name in at_fault if all(name not in row.features for row in rows)}
-    keep: list[int] = []
-    seen: set[str] = set()
-    duplicate = 0
-    for index, row in enumerate(rows):
-        fault = next(((name, why) for name, why in faults[index] if name not in at_fault), None)
-        if fault:
-            reason = Reason.UNPARSABLE_FIELD if fault[0] in row.features else Reason.MISSING_FIELD
-            quarantined.append(Quarantined(reason, f"{fault[0]}: {fault[1]}", row.origin))
-        elif not window.start <= row.event_time < window.end:
-            detail = f"{row.event_time.isoformat()} is not in {window.label}"
-            quarantined.append(Quarantined(Reason.OUTSIDE_WINDOW, detail, row.origin))
-        elif row.event_id in seen:
-            duplicate += 1
+    rows = sum(part.table.num_rows for part in typed)
+    missing = _total(part.missing for part in typed)
+    unparsable = _total(part.unparsable for part in typed)
+    counts = Counter(missing) + Counter(unparsable)
+    at_fault = {name for name, n in counts.items() if n >= COLUMN_AT_FAULT * rows}
+    absent = {name for name in at_fault if missing.get(name) == rows}
+    aside = [*(item for part in typed for item in part.quarantined), *quarantined]
+    kept = []
+    for part in typed:
+        faults = _faults(part, at_fault)
+        keep = np.ones(part.table.num_rows, bool)
+        for index, (name, reason) in sorted(faults.items()):
+            keep[index] = False
+            what = "missing" if reason is Reason.MISSING_FIELD else f"not {columns.features[name]}"
+            aside.append(Quarantined(reason, f"{name}: {what}", part.origin(index)))
+        kept.append(keep)
+    tables = [p.table if k.all() else p.table.filter(pa.array(k)) for p, k in zip(typed, kept, strict=True)]
+    captured = pa.concat_tables([captured_schema(columns).empty_table(), *tables])
+    unknown = {name for part in typed for name in part.unknown}
+    faulty = {name: _at_fault(typed, kept, name) for name in sorted(at_fault)}
+    return Sorted(
+        privacy.applied(captured, columns, key),
+        _origins(typed, kept),
+        rows + sum(item.rows for part in typed for item in part.quarantined) + sum(item.rows for item in quarantined),
+        aside,
+        missing_columns={name: mask for name, mask in faulty.items() if name in absent},
+        changed_columns={name: mask for name, mask in faulty.items() if name not in absent},
+        new_columns=sorted(name.encode(errors="replace").decode() for name in unknown)[:_MOST_NEW_COLUMNS],
+    )
+
+
+def _at_fault(typed: Sequence[Typed], kept: Sequence[Mask], name: str) -> Mask:
+    """Which of the rows that are kept lack a column, or do not parse."""
+    found = []
+    for part, keep in zip(typed, kept, strict=True):
+        mask = np.zeros(part.table.num_rows, bool)
+        for faults in (part.missing, part.unparsable):
+            mask[faults.get(name, _NO_ROWS)] = True
+        found.append(mask[keep])
+    return np.concatenate(found)
+
+
+def _origins(typed: Sequence[Typed], kept: Sequence[Mask]) -> Callable[[int], Origin]:
+    """Where each row that is kept comes from."""
+    ends = np.cumsum([keep.sum() for keep in kept])
+
+    def origin(index: int) -> Origin:
+        part = int(np.searchsorted(ends, index, side="right"))
+        before = int(ends[part - 1]) if part else 0
+        return typed[part].origin(int(np.flatnonzero(kept[part])[index - before]))
+
+    return origin
+
+
+def _total(parts: Iterable[dict[str, Rows]]) -> dict[str, int]:
+    return dict(sum((Counter({name: len(rows) for name, rows in part.items()}) for part in parts), Counter()))
+
+
+def _faults(part: Typed, at_fault: set[str]) -> dict[int, tuple[str, Reason]]:
+    """The rows to set aside, each with its first fault."""
+    found: dict[int, tuple[str, Reason]] = {}
+    for reason, faults in ((Reason.UNPARSABLE_FIELD, part.unparsable), (Reason.MISSING_FIELD, part.missing)):
+        for name, rows in faults.items():
+            if name not in at_fault:
+                found |= {int(index): (name, reason) for index in rows if int(index) not in found}
+    return found
+
+
+def unknown_columns(rows: Iterable[dict[str, Any]], columns: Columns) -> frozenset[str]:
+    """The request's fields that the model does not declare."""
+    own = (columns.event_id, columns.event_time, columns.model_version, columns.latency_ms, columns.status)
+    named = {*own, columns.score, columns.prediction, *columns.outputs}
+    named |= {
+        part
+        for name in (*columns.features, *columns.segments, *columns.references)
+        for path in (columns.path(name), name)
+        for part in (path, re.split(r"[.\[]", path, maxsplit=1)[0])
+    }
+    return frozenset({name for row in rows for name in row} - named)
+
+
+def find(values: dict[str, Any], path: str) -> Any:
+    """The value at a path such as `customer.age` or `x[0]`; `ABSENT` when there is none.
+
+    >>> find({"customer": {"age": 41}, "x": [7]}, "customer.age"), find({"x": [7]}, "x[0]")
+    (41, 7)
+    """
+    if path in values:
+        return values[path]
+    found: Any = values
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        if name and isinstance(found, dict) and name in found:
+            found = found[name]
+        elif index and isinstance(found, list) and int(index) < len(found):
+            found = found[int(index)]
         else:
-            seen.add(row.event_id)
-            keep.append(index)
-    table = _table(
-        [rows[i] for i in keep], {name: [column[i] for i in keep] for name, column in values.items()}, columns
-    )
-    unknown = {name for row in rows for name in row.features} - set(columns.features)
-    new = sorted(name.encode(errors="replace").decode() for name in unknown)
-    return Batch(
-        table,
-        read,
-        duplicate,
-        quarantined,
-        missing_columns={name: counts[name] for name in sorted(absent)},
-        changed_columns={name: counts[name] for name in sorted(at_fault - absent)},
-        new_columns=new[:_MOST_NEW_COLUMNS],
-    )
+            return ABSENT
+    return ABSENT if found is values else found
 
 
-def _typed(rows: list[Row], columns: Columns) -> tuple[dict[str, list[Any]], list[list[tuple[str, str]]]]:
-    """Each feature's values, None where there is none or it does not parse, and each row's faults."""
-    faults: list[list[tuple[str, str]]] = [[] for _ in rows]
-    values: dict[str, list[Any]] = {}
-    for name, kind in columns.features.items():
-        parse = _number if kind == "numeric" else _category
-        column: list[Any] = []
-        for index, row in enumerate(rows):
-            if name not in row.features:
-                faults[index].append((name, "missing"))
-                column.append(None)
-                continue
-            try:
-                column.append(parse(row.features[name]))
-            except (TypeError, ValueError, OverflowError):
-                faults[index].append((name, f"{str(row.features[name])[:40]!r} is not {kind}"))
-                column.append(None)
-        values[name] = column
-    return values, faults
+def _look_up(row: Row, path: str, *, attributes_first: bool = False) -> Any:
+    places = [row.features, row.outputs]
+    for place in [row.attributes, *places] if attributes_first else places:
+        value = find(place, path) if place else ABSENT
+        if value is not ABSENT:
+            return value
+    return ABSENT
+
+
+def _head(row: Row, columns: Columns) -> dict[str, Any]:
+    """What a record holds beside its features."""
+
+    def attribute(name: str) -> Any:
+        value = _look_up(row, columns.path(name), attributes_first=True)
+        return None if value is ABSENT else value
+
+    if not row.event_id or not is_text(row.event_id):
+        raise UnreadableError(Reason.NO_EVENT_ID, "the event id is empty or no Unicode text")
+    status = optional_status(attribute(columns.status))
+    score, prediction = _answer(row, columns, failed=status is not None and status >= FAILED_STATUS)
+    return {
+        "event_id": row.event_id,
+        "event_time": row.event_time,
+        "model_version": _text(attribute(columns.model_version)) or "",
+        "score": score,
+        "prediction": prediction,
+        "latency_ms": optional_number(attribute(columns.latency_ms)),
+        "status": status,
+        **{SEGMENT_PREFIX + name: _text(attribute(name)) for name in columns.segments},
+        **{REFERENCE_PREFIX + name: _text(attribute(name)) for name in columns.references},
+    }
+
+
+def _answer(row: Row, columns: Columns, *, failed: bool) -> tuple[float | None, Any]:
+    """The score and the prediction; neither for a call that failed, or whose response is not captured."""
+    if not columns.outputs:
+        return None, None
+    try:
+        score = parse_score(find(row.outputs, columns.path(columns.score)), columns) if columns.score else None
+    except UnreadableError:
+        if failed:
+            return None, None
+        raise
+    if columns.prediction:
+        found = find(row.outputs, columns.path(columns.prediction))
+        label = None if found is ABSENT else _text(found)
+        if label is None and not failed and not columns.score:
+            raise UnreadableError(Reason.BAD_SCORE, f"no {columns.prediction}")
+        if label is not None:
+            return score, plain_label(label) == columns.positive if columns.task == "binary" else label
+    return score, None if score is None or columns.task != "binary" else score >= columns.threshold
+
+
+def parse_score(value: Any, columns: Columns) -> float:
+    """A score: a probability, unless the model is a regression.
+
+    Raises:
+        UnreadableError: It is none.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    try:
+        score = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        what = "missing" if value is ABSENT else "no number"
+        raise UnreadableError(Reason.BAD_SCORE, f"{columns.score} is {what}") from error
+    if columns.task == "regression" and not np.isfinite(score):
+        raise UnreadableError(Reason.BAD_SCORE, f"{columns.score} is {score}")
+    if columns.task != "regression" and not 0 <= score <= 1:
+        raise UnreadableError(Reason.BAD_SCORE, f"{columns.score} is not a probability")
+    return score
+
+
+def _column(rows: Sequence[Row], path: str, parse: Callable[[Any], Any]) -> tuple[list[Any], list[int], list[int]]:
+    """A feature's values, None where there is none or it does not parse; the rows that lack it; those at fault."""
+    values: list[Any] = []
+    absent: list[int] = []
+    bad: list[int] = []
+    for index, row in enumerate(rows):
+        value = row.features.get(path, ABSENT)
+        if value is ABSENT:
+            value = _look_up(row, path)
+        if value is ABSENT:
+            absent.append(index)
+            values.append(None)
+            continue
+        try:
+            values.append(parse(value))
+        except (TypeError, ValueError, OverflowError):
+            bad.append(index)
+            values.append(None)
+    return values, absent, bad
 
 
 def _number(value: Any) -> float | None:
@@ -198,45 +380,60 @@ def _category(value: Any) -> str | None:
     return text
 
 
-def _table(rows: list[Row], values: dict[str, list[Any]], columns: Columns) -> pa.Table:
-    head: dict[str, list[Any]] = {
-        "event_id": [row.event_id for row in rows],
-        "event_time": [row.event_time for row in rows],
-        "model_version": [row.model_version for row in rows],
-        "score": [row.score for row in rows],
-        "prediction": [row.score >= columns.threshold for row in rows],
-        "latency_ms": [row.latency_ms for row in rows],
-        "status": [row.status for row in rows],
-    }
-    features = {FEATURE_PREFIX + name: column for name, column in values.items()}
-    return pa.table(head | features, schema=schema(columns))
+def _length(value: Any) -> float | None:
+    text = _category(value)
+    return None if text is None else float(len(text))
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {"numeric": _number, "categorical": _category, "text": _length}
+
+
+def _text(value: Any) -> str | None:
+    """A plain value as text; None for what is none."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    text = str(int(value)) if isinstance(value, bool) else str(value)
+    return text if is_text(text) else None
+
+
+def is_text(value: str) -> bool:
+    """Whether it is Unicode text: JSON can spell half a surrogate pair, which nothing else can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def optional_number(value: Any) -> float | None:
+    """A number, or None."""
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def optional_status(value: Any) -> int | None:
+    """An HTTP status, or None."""
+    text = str(value).removesuffix(".0")
+    return int(text) if re.fullmatch(r"[0-9]{3}", text) else None
 
 
 def to_parquet(table: pa.Table) -> bytes:
     """The table as Parquet bytes, the same for the same table."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", row_group_size=_ROW_GROUP)
     return sink.getvalue()
 
 
-def from_parquet(data: bytes) -> pa.Table:
-    """The table in Parquet bytes."""
-    return pq.read_table(io.BytesIO(data))
+def from_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """The table in Parquet bytes, or some of its columns."""
+    return pq.read_table(io.BytesIO(data), columns=columns)
 
 
-def quarantine_lines(items: list[Quarantined]) -> bytes:
-    """The quarantine as JSON Lines: reason, place, and the offending bytes in base64."""
-    lines = [
-        json.dumps(
-            {
-                "reason": item.reason,
-                "detail": item.detail,
-                "key": item.origin.key,
-                "offset": item.origin.offset,
-                "length": len(item.origin.data),
-                "data": base64.b64encode(item.origin.data).decode(),
-            }
-        )
-        for item in items
-    ]
-    return "".join(f"{line}\n" for line in lines).encode()
+def with_prediction(table: pa.Table, columns: Columns) -> pa.Table:
+    """Records with the predicted class that follows from their score."""
+    kind = pa.bool_() if columns.task == "binary" else pa.string()
+    scored = columns.task == "binary"
+    found = pc.greater_equal(table["score"], columns.threshold) if scored else pa.nulls(table.num_rows, kind)
+    return table.set_column(table.schema.get_field_index("prediction"), "prediction", found)

@@ -1,19 +1,34 @@
-"""Write captured inferences and labels as SageMaker does: what serving code and label jobs use."""
+"""Captured inferences and labels as SageMaker writes them: records, and whole objects of them."""
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from monitoring.store.base import Store
 from monitoring.window import iso
+
+Side = dict[str, Any]
+Mode = Literal["INPUT", "OUTPUT"]
+
+_CSV_TYPES = {"text/csv"}
+_JSON_TYPES = {
+    "application/json",
+    "application/jsonl",
+    "application/jsonlines",
+    "application/ndjson",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,14 @@ def write_captures(store: Store, prefix: str, inferences: Iterable[CapturedInfer
     """
     hours: dict[datetime, list[str]] = defaultdict(list)
     for inference in inferences:
-        hours[_hour(inference.event_time)].append(json.dumps(_capture_record(inference)))
+        line = capture_line(
+            inference.event_id,
+            inference.event_time,
+            inference.attributes,
+            values_side("INPUT", inference.features),
+            score_side(inference.score),
+        )
+        hours[hour_of(inference.event_time)].append(line)
     return _write_hours(store, prefix, hours)
 
 
@@ -67,7 +89,7 @@ def write_labels(store: Store, prefix: str, labels: Iterable[tuple[str, str, dat
             "eventMetadata": {"eventId": event_id},
             "eventVersion": "0",
         }
-        hours[_hour(collected)].append(json.dumps(record))
+        hours[hour_of(collected)].append(json.dumps(record))
     return _write_hours(store, prefix, hours)
 
 
@@ -76,40 +98,90 @@ def _write_hours(store: Store, prefix: str, hours: dict[datetime, list[str]]) ->
     for hour, lines in sorted(hours.items()):
         data = "".join(f"{line}\n" for line in lines).encode()
         name = hashlib.sha256(data).hexdigest()[:16]
-        key = f"{prefix.rstrip('/')}/{hour:%Y/%m/%d/%H}/{name}.jsonl"
+        key = f"{hour_folder(prefix, hour)}/{name}.jsonl"
         store.put(key, data)
         keys.append(key)
     return keys
 
 
-def _hour(moment: datetime) -> datetime:
+def capture_line(
+    event_id: str,
+    event_time: datetime,
+    attributes: Mapping[str, object],
+    request: Side | None,
+    response: Side | None,
+) -> str:
+    """One capture record as a line without its end. A side that is None is left out."""
+    metadata: Side = {"eventId": event_id, "inferenceId": event_id, "inferenceTime": iso(event_time)}
+    if attributes:
+        metadata["customAttributes"] = [f"{key}={value}" for key, value in attributes.items()]
+    sides = {"endpointInput": request, "endpointOutput": response}
+    capture = {name: side for name, side in sides.items() if side is not None}
+    return json.dumps({"captureData": capture, "eventMetadata": metadata, "eventVersion": "0"})
+
+
+def values_side(mode: Mode, values: Sequence[Any] | Mapping[str, Any]) -> Side:
+    """One row of values: as CSV in the declared order, or as JSON when they have names."""
+    if isinstance(values, Mapping):
+        return _side(mode, "application/json", json.dumps(values, default=str), "JSON")
+    row = io.StringIO()
+    csv.writer(row).writerow(["" if value is None else value for value in values])
+    return _side(mode, "text/csv", row.getvalue().removesuffix("\r\n"), "CSV")
+
+
+def score_side(score: float) -> Side:
+    """The response as CSV."""
+    return _side("OUTPUT", "text/csv", repr(float(score)), "CSV")
+
+
+def body_side(mode: Mode, body: bytes, content_type: str | None) -> Side:
+    """A body as it is: CSV and JSON as text, everything else in base64."""
+    encoding = text_encoding(content_type)
+    if encoding:
+        with suppress(UnicodeDecodeError):  # text in another encoding than its type promises is kept as bytes
+            return _side(mode, content_type, body.decode(), encoding)
+    return _side(mode, content_type, base64.b64encode(body).decode(), "BASE64")
+
+
+def reference_side(mode: Mode, uri: str, content_type: str | None) -> Side:
+    """A body that is an object of its own."""
+    return _side(mode, content_type, uri, "URI")
+
+
+def text_encoding(content_type: str | None) -> Literal["CSV", "JSON"] | None:
+    """How a body of this type is written as text, if it is.
+
+    >>> text_encoding("text/csv; charset=utf-8"), text_encoding("application/json"), text_encoding("image/png")
+    ('CSV', 'JSON', None)
+    """
+    kind = content_kind(content_type)
+    if kind in _CSV_TYPES:
+        return "CSV"
+    return "JSON" if kind in _JSON_TYPES or kind.endswith("+json") else None
+
+
+def content_kind(content_type: str | None) -> str:
+    """A content type without its parameters.
+
+    >>> content_kind("Text/CSV; charset=utf-8")
+    'text/csv'
+    """
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The start of the hour, in UTC."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _capture_record(inference: CapturedInference) -> dict[str, Any]:
-    row = io.StringIO()
-    csv.writer(row).writerow(["" if value is None else value for value in inference.features])
-    metadata: dict[str, Any] = {
-        "eventId": inference.event_id,
-        "inferenceId": inference.event_id,
-        "inferenceTime": iso(inference.event_time),
-    }
-    if inference.attributes:
-        metadata["customAttributes"] = [f"{key}={value}" for key, value in inference.attributes.items()]
-    request = {
-        "observedContentType": "text/csv",
-        "mode": "INPUT",
-        "data": row.getvalue().removesuffix("\r\n"),
-        "encoding": "CSV",
-    }
-    response = {
-        "observedContentType": "text/csv",
-        "mode": "OUTPUT",
-        "data": repr(float(inference.score)),
-        "encoding": "CSV",
-    }
-    return {
-        "captureData": {"endpointInput": request, "endpointOutput": response},
-        "eventMetadata": metadata,
-        "eventVersion": "0",
-    }
+def hour_folder(prefix: str, hour: datetime) -> str:
+    """Where objects of that hour lie.
+
+    >>> hour_folder("captures/churn/", datetime(2025, 3, 1, 8, tzinfo=UTC))
+    'captures/churn/2025/03/01/08'
+    """
+    return f"{prefix.rstrip('/')}/{hour:%Y/%m/%d/%H}"
+
+
+def _side(mode: Mode, content_type: str | None, data: str, encoding: str) -> Side:
+    return {"observedContentType": content_type, "mode": mode, "data": data, "encoding": encoding}

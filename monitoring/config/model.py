@@ -2,97 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from monitoring.config.capture import Capture, Columns
+from monitoring.config.values import Duration, Strict
 from monitoring.documents import fingerprint
 from monitoring.window import LENGTHS, Every
 
-_LONGEST, _LONGEST_DAYS = 1_000_000, 730
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def parse_duration(value: object) -> timedelta:
-    """A length of time such as `30m`, `6h`, `3d` or `2w`.
-
-    >>> parse_duration("6h")
-    datetime.timedelta(seconds=21600)
-    """
-    if isinstance(value, timedelta):
-        return value
-    match = re.fullmatch(r"(\d+)([mhdw])", str(value))
-    if match is None:
-        raise ValueError("write a duration as a number and a unit: 30m, 6h, 3d or 2w")
-    number = int(match[1])
-    if number > _LONGEST:
-        raise ValueError(f"at most {_LONGEST} of a unit")
-    duration = timedelta(**{_UNITS[match[2]]: number})
-    if duration > timedelta(days=_LONGEST_DAYS):
-        raise ValueError(f"at most {_LONGEST_DAYS}d")
-    return duration
-
-
-def format_duration(value: timedelta) -> str:
-    """The shortest text that `parse_duration` reads back.
-
-    >>> format_duration(timedelta(hours=48))
-    '2d'
-    """
-    minutes = int(value.total_seconds() // 60)
-    for unit, size in (("w", 10080), ("d", 1440), ("h", 60)):
-        if minutes and minutes % size == 0:
-            return f"{minutes // size}{unit}"
-    return f"{minutes}m"
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration, json_schema_input_type=str),
-    PlainSerializer(format_duration, return_type=str),
-]
 # YAML reads a bare `off` as false
 Severity = Annotated[
     Literal["fail", "warn", "info", "off"], BeforeValidator(lambda value: "off" if value is False else value)
 ]
-FeatureType = Literal["numeric", "categorical"]
 
 
 _RESERVED = ("site", "serving")
 
 
-def plain_label(text: str) -> str:
-    """One spelling for a label, whichever way its number was written.
-
-    >>> plain_label("1.0"), plain_label("1"), plain_label("late")
-    ('1', '1', 'late')
-    """
-    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", text.strip())
-
-
-def _label(value: object) -> object:
-    # YAML reads a bare `yes` as true, and no label is spelt so: only numbers are taken for texts
-    return plain_label(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
-
-
-Label = Annotated[str, BeforeValidator(_label)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Schedule(_Strict):
+class Schedule(Strict):
     """When the model is looked at."""
 
     every: Every = Field("day", description="Length of a window: `hour`, `day` or `week` (from Monday), in UTC.")
     settle: Duration = Field(
         timedelta(hours=6),
         description="How long after a window's end it is measured. Captures are delivered minutes late, most"
-        " labels later. A label that comes after this makes a new revision; a capture that comes after it is not"
-        " read.",
+        " labels later. What comes after this makes a new revision.",
     )
     start: date | None = Field(
         None, description="First day to monitor. Airflow schedules nothing before it; without it, today."
@@ -112,20 +48,7 @@ class Schedule(_Strict):
         return self
 
 
-class Capture(_Strict):
-    """Where the inference logs are."""
-
-    format: Literal["sagemaker"] = Field("sagemaker", description="How the records are written.")
-    uri: str = Field(
-        description="Prefix over the `yyyy/mm/dd/hh/` folders: `s3://bucket/prefix`, an absolute path, or a path"
-        " inside the monitor's own store."
-    )
-    batch_bytes: int = Field(
-        64 * 2**20, gt=0, description="Objects are read in batches of about this size, one Airflow task each."
-    )
-
-
-class Labels(_Strict):
+class Labels(Strict):
     """Where the ground truth arrives."""
 
     format: Literal["sagemaker"] = Field("sagemaker", description="How the labels are written.")
@@ -137,21 +60,7 @@ class Labels(_Strict):
     )
 
 
-class Columns(_Strict):
-    """What the columns of a record mean."""
-
-    features: dict[str, FeatureType] = Field(
-        description="Every feature and its type. CSV payloads are read by position in this order.", min_length=1
-    )
-    outputs: list[str] = Field(
-        ["score"], description="Names of the fields of a CSV response, by position. JSON responses carry names."
-    )
-    score: str = Field("score", description="The response field that holds the probability of the positive class.")
-    threshold: float = Field(0.5, ge=0, le=1, description="A score at or above it counts as a positive prediction.")
-    positive: Label = Field("1", description="The label that means the positive class; every other label is negative.")
-
-
-class Baseline(_Strict):
+class Baseline(Strict):
     """The training rows that every window is compared with."""
 
     uri: str = Field(description="A Parquet or CSV file: features, a score, a label and a time per row.")
@@ -164,7 +73,7 @@ class Baseline(_Strict):
     label: str = Field("label", description="Column with the label.")
 
 
-class ReportConfig(_Strict):
+class ReportConfig(Strict):
     """What the HTML report holds."""
 
     native: Literal["always", "findings", "never"] = Field(
@@ -175,7 +84,7 @@ class ReportConfig(_Strict):
     sample_rows: int = Field(20_000, ge=100, description="Rows in the sample for Evidently's presets.")
 
 
-class CheckRule(_Strict):
+class CheckRule(Strict):
     """One check: how much it matters, and how far a measurement may move before it says so.
 
     A check fires when the measurement is further from the baseline than `tolerance` **and** further than
@@ -193,11 +102,12 @@ _USELESS = {
     "schema": ("tolerance", "sigmas", "min_rows"),
     "quarantine": ("sigmas", "min_rows"),
     "volume": ("min_rows",),
+    "event_ids": ("sigmas", "min_rows"),
     "label_coverage": ("sigmas", "min_rows"),
 }
 
 
-class Checks(_Strict):
+class Checks(Strict):
     """All checks, with their defaults: a model without this block is monitored with them."""
 
     schema_: CheckRule = Field(
@@ -216,6 +126,11 @@ class Checks(_Strict):
     quarantine: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.01, min_rows=1),
         description="Share of records that could not be read.",
+    )
+    event_ids: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.001, min_rows=1),
+        description="Share of records with the event id of another record that says something else: which of them a"
+        " label belongs to is not known. 0.001: one in a thousand is somebody's retry.",
     )
     volume: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.5, sigmas=4.0, min_rows=1),
@@ -273,7 +188,7 @@ class Checks(_Strict):
         }
 
 
-class RetrainPolicy(_Strict):
+class RetrainPolicy(Strict):
     """When retraining is asked for."""
 
     confirm: tuple[int, int] = Field(
@@ -297,7 +212,7 @@ class RetrainPolicy(_Strict):
         return self
 
 
-class SmtpChannel(_Strict):
+class SmtpChannel(Strict):
     """An e-mail through an Airflow SMTP connection."""
 
     kind: Literal["smtp"]
@@ -305,7 +220,7 @@ class SmtpChannel(_Strict):
     to: list[str] = Field(min_length=1, description="Recipients.")
 
 
-class WebhookChannel(_Strict):
+class WebhookChannel(Strict):
     """A JSON POST through an Airflow HTTP connection: generic, or what Slack's incoming webhooks expect."""
 
     kind: Literal["webhook", "slack"]
@@ -318,7 +233,7 @@ class WebhookChannel(_Strict):
 Channel = Annotated[SmtpChannel | WebhookChannel, Field(discriminator="kind")]
 
 
-class Policy(_Strict):
+class Policy(Strict):
     """What is done about a verdict."""
 
     retrain: RetrainPolicy | None = Field(None, description="Without this block retraining is never asked for.")
@@ -326,13 +241,12 @@ class Policy(_Strict):
     report_url: str = Field("", description="Where the reports are served, for links in messages.")
 
 
-class ModelConfig(_Strict):
+class ModelConfig(Strict):
     """One monitored model: the whole of `models/NAME.yaml`."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="The file's name without `.yaml`.")
     description: str = Field("", description="One sentence for people who meet the model in a report.")
     owner: str = Field("", description="Who answers for the model.")
-    task: Literal["binary"] = Field("binary", description="What the model predicts.")
     schedule: Schedule = Schedule()
     trailing: int | None = Field(
         None,
@@ -344,7 +258,9 @@ class ModelConfig(_Strict):
     capture: Capture
     labels: Labels | None = None
     columns: Columns
-    baseline: Baseline
+    baseline: Baseline | None = Field(
+        None, description="Without it a window is read, profiled and accounted for, and its verdict is `unknown`."
+    )
     report: ReportConfig = ReportConfig()
     checks: Checks = Checks()
     policy: Policy = Policy()
@@ -353,6 +269,18 @@ class ModelConfig(_Strict):
     def _name_is_free(self) -> Self:
         if self.name in _RESERVED:
             raise ValueError(f"the store keeps {self.name!r} for itself; choose another name")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_that_can_be_joined(self) -> Self:
+        if self.labels is not None and self.columns.task != "binary":
+            raise ValueError(f"labels of a {self.columns.task} model are not read yet; leave `labels` out")
+        return self
+
+    @model_validator(mode="after")
+    def _folders_that_tell_windows_apart(self) -> Self:
+        if self.schedule.every == "hour" and self.capture.dates == "inference" and not self.capture.hourly:
+            raise ValueError("capture.folders must name the hour (%H) for windows of an hour")
         return self
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitoring.config.model import FeatureType
+from monitoring.config.capture import FeatureType
 from monitoring.errors import ConfigError
 from monitoring.profile import ProfileSpec, RecordColumns, WindowProfile
 from monitoring.profile.arrow_types import categories, find_column, is_testable, numbers

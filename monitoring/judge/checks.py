@@ -44,6 +44,8 @@ class Evidence:
         final: Whether the labels' horizon has passed.
         coverage: Share of the window's records with a label, None without records or labels.
         quarantined: Records that could not be read.
+        read: Records that the window's own run read, of whichever window.
+        conflicting: Records with the event id of another record that says something else.
         missing_columns: Features that the records do not have.
         changed_columns: Features whose values no longer parse.
         new_columns: Columns that no feature declares.
@@ -58,6 +60,8 @@ class Evidence:
     final: bool
     coverage: float | None
     quarantined: int = 0
+    read: int = 0
+    conflicting: int = 0
     missing_columns: tuple[str, ...] = ()
     changed_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = field(default=())
@@ -76,11 +80,12 @@ def run_checks(evidence: Evidence, reference: Reference, config: ModelConfig) ->
     moved = block.drift(evidence.trailing, reference.profile)
     yield from _schema(evidence, reference, checks.schema_)
     yield from _quarantine(evidence, checks.quarantine)
+    yield from _event_ids(evidence, checks.event_ids)
     yield from _volume(measured["volume"], reference, checks.volume)
     yield from _high(measured["gaps"], "gaps", "", Code.HOURS_MISSING, checks.gaps, reference, 1)
     if "errors" in measured:
         yield from _high(measured["errors"], "errors", "", Code.ERRORS_INCREASED, checks.errors, reference, 1)
-    for name in config.columns.features:
+    for name in config.columns.stored:
         if name in evidence.unusable:
             continue
         nulls = measured[block.key("nulls", name)]
@@ -89,7 +94,7 @@ def run_checks(evidence: Evidence, reference: Reference, config: ModelConfig) ->
         if isinstance(spec, CategoricalSpec) and not spec.is_open:
             unseen = measured[block.key("unseen", name)]
             yield from _high(unseen, "unseen", name, Code.UNSEEN_CATEGORIES, checks.unseen, reference, 1)
-    for name in config.columns.features:
+    for name in config.columns.stored:
         if name in evidence.unusable:
             yield from _untestable(name, checks.feature_drift)
             continue
@@ -154,13 +159,25 @@ def _untestable(name: str, rule: CheckRule) -> Iterator[Finding]:
 def _quarantine(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
     if rule.severity == "off":
         return
-    read = evidence.profile.rows + evidence.quarantined
+    read = max(evidence.read, evidence.quarantined)
     share = evidence.quarantined / read if read else 0.0
     measurement = Measurement("quarantined_share", share, read, "high", "share of records that could not be read")
     fired = share > rule.tolerance
     message = f"{evidence.quarantined} of {read} records could not be read ({share:.1%})."
     status, code = (_fired(rule), Code.RECORDS_QUARANTINED) if fired else (Status.OK, Code.WITHIN_LIMITS)
     yield Finding("quarantine", "", status, code, message, measurement, 0.0, rule.tolerance)
+
+
+def _event_ids(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
+    if rule.severity == "off" or not evidence.profile.rows:
+        return
+    share = evidence.conflicting / evidence.profile.rows
+    method = "share of records with the event id of another one that says something else"
+    measurement = Measurement("conflicting_share", share, evidence.profile.rows, "high", method)
+    fired = share > rule.tolerance
+    message = f"{evidence.conflicting} records have the event id of another record that says something else."
+    status, code = (_fired(rule), Code.EVENT_ID_REUSED) if fired else (Status.OK, Code.WITHIN_LIMITS)
+    yield Finding("event_ids", "", status, code, message, measurement, 0.0, rule.tolerance)
 
 
 def _volume(measurement: Measurement, reference: Reference, rule: CheckRule) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ class Code(StrEnum):
     NULLS_INCREASED = "nulls_increased"
     UNSEEN_CATEGORIES = "unseen_categories"
     RECORDS_QUARANTINED = "records_quarantined"
+    EVENT_ID_REUSED = "event_id_reused"
     VOLUME_LOW = "volume_low"
     VOLUME_HIGH = "volume_high"
     HOURS_MISSING = "hours_missing"

@@ -15,8 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from monitoring import documents
-from monitoring.capture import records, sagemaker
-from monitoring.capture.records import Quarantined
+from monitoring.capture import records
+from monitoring.capture.quarantine import Quarantined, quarantine_lines
+from monitoring.capture.readers import sagemaker
 from monitoring.labels.join import LABEL_SCHEMA
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo
@@ -219,6 +220,6 @@ def _read(monitor: Monitor, epoch: Epoch) -> None:
         quarantined += bad
     ids, labels = [row[0] for row in rows], [row[1] for row in rows]
     if quarantined:
-        monitor.store.put(monitor.layout.label_quarantine(epoch.window), records.quarantine_lines(quarantined))
+        monitor.store.put(monitor.layout.label_quarantine(epoch.window), quarantine_lines(quarantined))
     table = pa.table({"event_id": ids, "label": labels}, schema=LABEL_SCHEMA)
     monitor.store.put(monitor.layout.label_rows(epoch.window), records.to_parquet(table))

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring.window import Window
+
 LABEL_SCHEMA = pa.schema([("event_id", pa.string()), ("label", pa.string())])
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -79,18 +81,22 @@ def join(event_ids: pa.ChunkedArray, epochs: Iterable[pa.Table]) -> Joined:
     return Joined(pa.array(labels, pa.string()), read, superseded, elsewhere, len(conflicting))
 
 
-def label_state(event_ids: pa.ChunkedArray, epochs: list[pa.Table]) -> list[bool]:
-    """For each epoch, whether it changed the label of any of these records.
+def label_state(
+    arrivals: list[tuple[Window, pa.ChunkedArray]], epochs: list[tuple[Window, pa.Table]]
+) -> list[bool]:
+    """For each epoch, whether it changed the label of any record that was there by then.
 
     Args:
-        event_ids: The records' ids.
-        epochs: Label tables, oldest first.
+        arrivals: The ids of the records, and the run that brought them.
+        epochs: Label tables, and the run that was the first to see them; oldest first.
     """
+    came = {event_id: run for run, ids in arrivals for event_id in ids.to_pylist()}
+    wanted = pa.array(list(came), pa.string())
     known: dict[str, str] = {}
     changed = []
-    for table in epochs:
-        mine = table.filter(pc.is_in(table["event_id"], value_set=event_ids.combine_chunks()))
+    for epoch, table in epochs:
+        mine = table.filter(pc.is_in(table["event_id"], value_set=wanted))
         new = dict(zip(mine["event_id"].to_pylist(), mine["label"].to_pylist(), strict=True))
-        changed.append(any(known.get(event_id) != label for event_id, label in new.items()))
+        changed.append(any(known.get(event_id) != label and came[event_id] <= epoch for event_id, label in new.items()))
         known |= new
     return changed

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitoring import documents
-from monitoring.config.model import FeatureType
+from monitoring.config.capture import FeatureType
 from monitoring.errors import StoredDocumentError
 from monitoring.profile.arrow_types import categories, find_column, is_testable, plain, takeable
 from monitoring.profile.categorical import (

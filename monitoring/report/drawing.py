@@ -103,14 +103,18 @@ def distribution(part: Part) -> Figure:
 
 
 def score(part: Part) -> Figure:
-    """The score's distribution, with the threshold."""
-    line = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "x0": part["threshold"]}
-    threshold = {**line, "x1": part["threshold"], "line": {"color": INK, "width": 1, "dash": "dash"}}
+    """The score's distribution, with the threshold if there is one."""
+    if "cells" in part:  # it is no probability
+        return distribution(part)
+    threshold, shapes = part["threshold"], []
+    if threshold is not None:
+        line = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "x0": threshold}
+        shapes = [{**line, "x1": threshold, "line": {"color": INK, "width": 1, "dash": "dash"}}]
     layout = _layout(
-        {"title": "score (dashed: threshold)", "range": [0, 1]},
+        {"title": "score (dashed: threshold)" if shapes else "score", "range": [0, 1]},
         {"title": "share of rows", "tickformat": ".0%"},
         barmode="overlay",
-        shapes=[threshold],
+        shapes=shapes,
     )
     return _shares(part, part["x"]), layout
 

@@ -10,7 +10,7 @@ from monitoring import history
 from monitoring.baseline import Baseline, load_baseline
 from monitoring.config import ModelConfig
 from monitoring.decide import Decision
-from monitoring.engine.local import load_window
+from monitoring.engine.windows import load_window
 from monitoring.judge import Verdict
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.monitor import Monitor
@@ -19,6 +19,8 @@ from monitoring.window import Window
 
 # A month shows whether a bad day stands alone.
 HISTORY = 30
+# What fewer rows have in common could tell something about one of them.
+_LEAST_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Facts:
         return next(found, None)
 
     @property
+    def least_rows(self) -> int:
+        """How many rows have to stand behind a value that is shown; 1 when values of single rows may be."""
+        return least_rows(self.config)
+
+    @property
     def moved(self) -> list[Finding]:
         """The features, and the score, that have drifted: the furthest first."""
         codes = (Code.FEATURE_DRIFT, Code.PREDICTION_DRIFT)
@@ -69,6 +76,12 @@ class Facts:
         return [f.subject for f in ranked if f.subject in self.window.features]
 
 
+def least_rows(config: ModelConfig) -> int:
+    """How many rows have to stand behind a value that a report shows; 1 when values of single rows may be shown."""
+    rules = config.columns.privacy
+    return 1 if rules.show_rows else rules.fold_below or _LEAST_ROWS
+
+
 def _value(finding: Finding) -> float:
     value = finding.measurement.value if finding.measurement else None
     return 0.0 if value is None else value
@@ -80,9 +93,10 @@ def gather(monitor: Monitor, window: Window, revision: int) -> Facts:
     version = verdict.inputs.get("baseline")
     baseline = load_baseline(monitor, version) if version else None
     spec = baseline.reference.spec if baseline else ProfileSpec({})
-    own = load_window(monitor, window, baseline).profile
+    epoch = epoch_of(monitor, verdict)
+    own = load_window(monitor, window, baseline, epoch).profile
     before = [monitor.window(label) for label in verdict.trailing_windows]
-    profiles = [own if past == window else load_window(monitor, past, baseline).profile for past in before]
+    profiles = [own if past == window else load_window(monitor, past, baseline, epoch).profile for past in before]
     return Facts(
         config=monitor.config,
         verdict=verdict,
@@ -101,5 +115,5 @@ def _past(monitor: Monitor, verdict: Verdict) -> list[Verdict]:
 
 
 def epoch_of(monitor: Monitor, verdict: Verdict) -> Window:
-    """The window whose run took this look: its labels are the newest that counted."""
+    """The window whose run took this look: what it knew of records and labels is what counted."""
     return Window.containing(verdict.as_of - monitor.config.schedule.settle, verdict.window.every).shift(-1)

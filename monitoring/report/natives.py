@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitoring.baseline import load_sample
-from monitoring.capture.records import FEATURE_PREFIX
-from monitoring.engine.local import load_records
+from monitoring.capture.privacy import without_rare
+from monitoring.capture.schema import FEATURE_PREFIX
+from monitoring.engine.windows import load_records
 from monitoring.judge import Status, Verdict
 from monitoring.labels import join
 from monitoring.labels.epochs import EpochReader
 from monitoring.monitor import Monitor
+from monitoring.profile.distribution import FloatArray
 from monitoring.report.facts import Facts, epoch_of
 from monitoring.report.metrics import their_warnings_ignored
 from monitoring.sampling import bottom_k
@@ -101,21 +103,66 @@ def explore(monitor: Monitor, facts: Facts) -> Exploration:
 
 
 def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
-    """The sample, without what makes Evidently fail: columns without values, numbers that overflow."""
+    """The sample, without what makes Evidently fail: columns without values, numbers that overflow.
+
+    Unless values of single rows may be shown, there are none in it: see `blurred` and `_common_names`.
+    """
     verdict = facts.verdict
-    table = load_records(monitor, verdict.window)
+    table = load_records(monitor, verdict.window, None, epoch_of(monitor, verdict))
+    sample = load_sample(monitor, verdict.inputs["baseline"])
+    names = _common_names(monitor, facts.least_rows, table, sample)
     table = table.append_column("label", _labels(monitor, verdict, table["event_id"]))
-    current = _frame(bottom_k(table, monitor.config.report.sample_rows), monitor)
-    reference = _frame(load_sample(monitor, verdict.inputs["baseline"]), monitor)
-    numeric = [name for name, kind in monitor.config.columns.features.items() if kind == "numeric"] + [_SCORE]
-    categorical = [name for name, kind in monitor.config.columns.features.items() if kind == "categorical"]
+    current = _frame(bottom_k(table, monitor.config.report.sample_rows), monitor, facts.least_rows, names)
+    reference = _frame(sample, monitor, facts.least_rows, names)
+    stored = monitor.config.columns.stored
+    numeric = [name for name, kind in stored.items() if kind == "numeric"] + [_SCORE]
+    categorical = [name for name, kind in stored.items() if kind == "categorical"]
     remarks = []
     for name in [*numeric, *categorical]:
         empty = [where for where, frame in (("window", current), ("baseline", reference)) if frame[name].isna().all()]
         if empty:
-            remarks.append(f"Column {name} has no usable value in the {' and in the '.join(empty)}: left out.")
+            remarks.append(f"Column {name} has too few usable values in the {' and in the '.join(empty)}: left out.")
             (numeric if name in numeric else categorical).remove(name)
     return Sample(current, reference, numeric, categorical, tuple(remarks))
+
+
+def _common_names(monitor: Monitor, least: int, *tables: pa.Table) -> dict[str, set[str]]:
+    """Per categorical feature, the categories that at least `least` rows of one of the tables hold."""
+    found: dict[str, set[str]] = {}
+    for name, kind in monitor.config.columns.stored.items():
+        if kind == "categorical":
+            counted = [table[FEATURE_PREFIX + name].value_counts() for table in tables]
+            common = [c.field("values").filter(pc.greater_equal(c.field("counts"), least)) for c in counted]
+            found[name] = {category for categories in common for category in categories.to_pylist()}
+    return found
+
+
+def blurred(values: FloatArray, least: int) -> FloatArray:
+    """Numbers of which each stands in at least `least` rows: a rarer one is the mean of so many rare neighbours.
+
+    So a minimum, a quantile or the edge of a bin of them is no value of a single row. (This is microaggregation:
+    Domingo-Ferrer and Mateo-Sanz, IEEE TKDE 14(1), 2002.)
+
+    Args:
+        values: NaN for missing ones, shape (n,).
+        least: Rows that a number needs.
+
+    Returns:
+        Shape (n,); NaN for rare numbers if all of them together are fewer than `least`.
+
+    >>> blurred(np.array([1.0, 9.0, 2.0, 7.0, 7.0, 5.0]), 2).tolist()
+    [1.5, 7.0, 1.5, 7.0, 7.0, 7.0]
+    """
+    there = np.flatnonzero(~np.isnan(values))
+    _, which, rows = np.unique(values[there], return_inverse=True, return_counts=True)
+    rare = there[rows[which] < least]
+    rare = rare[np.argsort(values[rare], kind="stable")]
+    out = values.copy()
+    out[rare] = np.nan
+    if len(rare) >= least > 1:
+        group = np.minimum(np.arange(len(rare)) // least, len(rare) // least - 1)
+        out[rare] = (np.bincount(group, weights=values[rare]) / np.bincount(group))[group]
+    return out
 
 
 def _labels(monitor: Monitor, verdict: Verdict, ids: pa.ChunkedArray) -> pa.Array:
@@ -124,26 +171,27 @@ def _labels(monitor: Monitor, verdict: Verdict, ids: pa.ChunkedArray) -> pa.Arra
     return pc.equal(labels, monitor.config.columns.positive)
 
 
-def _frame(table: pa.Table, monitor: Monitor) -> pd.DataFrame:
+def _frame(table: pa.Table, monitor: Monitor, least: int, names: dict[str, set[str]]) -> pd.DataFrame:
     """float64 and str only: what else Arrow and pandas have, Evidently does not monitor or fails on."""
-    import numpy as np
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for name, kind in monitor.config.columns.features.items():
-        values = table[FEATURE_PREFIX + name].to_pylist()
-        columns[name] = _numbers(values) if kind == "numeric" else np.array(values, dtype=object)
-    columns[_SCORE] = _numbers(table["score"].to_pylist())
-    columns[_PREDICTION] = np.array([int(value) for value in table["prediction"].to_pylist()])
-    columns[_LABEL] = np.array([math.nan if x is None else float(x) for x in table["label"].to_pylist()])
+    for name, kind in monitor.config.columns.stored.items():
+        values = table[FEATURE_PREFIX + name]
+        if kind == "numeric":
+            columns[name] = _numbers(values, least)
+        else:
+            columns[name] = np.array(without_rare(values, least, names[name]).to_pylist(), dtype=object)
+    columns[_SCORE] = _numbers(table["score"], least)
+    if monitor.config.labels is not None:
+        columns[_PREDICTION] = table["prediction"].cast(pa.float64()).to_numpy()
+        columns[_LABEL] = table["label"].cast(pa.float64()).to_numpy()
     return pd.DataFrame(columns)
 
 
-def _numbers(values: list[float | None]) -> Any:
-    import numpy as np
-
-    numbers = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
-    return np.where(np.abs(numbers) < _HUGE, numbers, math.nan)
+def _numbers(column: pa.ChunkedArray, least: int) -> FloatArray:
+    numbers = column.to_numpy().astype(np.float64)
+    return blurred(np.where(np.abs(numbers) < _HUGE, numbers, np.nan), least)
 
 
 def _run(title: str, preset: Callable[[Sample], Any], sample: Sample, facts: Facts) -> Outcome:

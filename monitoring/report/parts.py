@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from monitoring.capture.privacy import RARE
 from monitoring.judge.verdict import Finding, Status, Verdict
 from monitoring.measure import Measurement
-from monitoring.profile import ColumnProfile, ColumnSpec, NumericProfile
+from monitoring.profile import CategoricalProfile, ColumnProfile, ColumnSpec, NumericProfile
 from monitoring.profile.window import SCORE_CELLS
 from monitoring.report.facts import Facts
 from monitoring.report.text import (
@@ -26,6 +27,8 @@ from monitoring.report.text import (
 Part = dict[str, Any]
 # More bars than this cannot be read; the rest is one bar.
 _MOST_BARS = 24
+# Cells of a categorical column that are no categories
+_UNNAMED = ("(other)", "(unseen)", "(null)")
 _CHECK_OF = {"brier_skill": "worse_than_average", "roc_auc": "ranking", "calibration": "calibration"}
 
 
@@ -39,8 +42,9 @@ def all_parts(facts: Facts) -> dict[str, Part]:
     parts = dict(_histories(facts))
     if facts.verdict.trailing:
         parts["table:performance"] = _performance(facts)
-    if facts.window.rows:
+    if facts.window.rows and facts.config.columns.score:
         parts["chart:score"] = _score(facts)
+    if facts.window.rows:
         parts["chart:hours"] = _hours(facts)
     for name in facts.features:
         parts[f"drift:{name}"] = _distribution(facts, name)
@@ -137,19 +141,31 @@ def _distribution(facts: Facts, name: str) -> Part:
     finding = facts.finding("feature_drift", name)
     assert finding is not None
     assert finding.measurement is not None
-    reference = _shares(facts.baseline.reference.profile.features[name].cells())
-    trailing = _shares(facts.trailing.features[name].cells())
-    window = _shares(facts.window.features[name].cells())
+    profiles = (facts.baseline.reference.profile, facts.trailing, facts.window)
+    cells = [profile.features[name].cells() for profile in profiles]
+    if spec.kind == "categorical":
+        cells = _without_rare(cells, facts.least_rows)
     value, limit, ordinary = finding.measurement.value, number(finding.limit), number(finding.baseline)
     word = "moved" if finding.code == "feature_drift" else "not moved"
     return {
         "title": f"{name}: {word}, distance {number(value)} (ordinary {ordinary}, limit {limit})",
         "value": value,
         "column": name,
-        **_bars(spec, reference, trailing, window),
+        **_bars(spec, *map(_shares, cells)),
         "windows": len(facts.verdict.trailing_windows),
         "unit": facts.config.every,
     }
+
+
+def _without_rare(series: Sequence[dict[str, int]], least: int) -> list[dict[str, int]]:
+    """The cells with those as one that name a category of too few rows, of the baseline and of the window alike."""
+    reference, _, window = series
+    rare = [name for name in reference if name not in _UNNAMED and max(reference[name], window[name]) < least]
+    if not rare:
+        return list(series)
+    common = [{name: rows for name, rows in cells.items() if name not in rare} for cells in series]
+    together = [sum(cells[name] for name in rare) for cells in series]
+    return [cells | {RARE: cells.get(RARE, 0) + rows} for cells, rows in zip(common, together, strict=True)]
 
 
 def _bars(
@@ -171,23 +187,28 @@ def _bars(
 
 
 def _score(facts: Facts) -> Part:
-    edges = [0.0, *SCORE_CELLS.tolist(), 1.0]
     finding = facts.finding("prediction_drift")
     value = finding.measurement.value if finding and finding.measurement else None
     title = "Score: share of rows per score"
     if finding is not None and value is not None:
         title += f"; distance {number(value)} (ordinary {number(finding.baseline)}, limit {number(finding.limit)})"
     reference = facts.baseline.reference.profile.score if facts.baseline else None
-    return {
+    part = {
         "title": title,
         "value": value,
+        "windows": len(facts.verdict.trailing_windows),
+        "unit": facts.config.every,
+    }
+    if facts.config.columns.task == "regression":
+        return {**part, **_score_cells(reference, facts.trailing.score, facts.window.score)}
+    edges = [0.0, *SCORE_CELLS.tolist(), 1.0]
+    return {
+        **part,
         "x": [(low + high) / 2 for low, high in pairwise(edges)],
-        "threshold": facts.config.columns.threshold,
+        "threshold": facts.config.columns.threshold if facts.config.columns.task == "binary" else None,
         "baseline": _score_shares(reference),
         "trailing": _score_shares(facts.trailing.score),
         "window": _score_shares(facts.window.score),
-        "windows": len(facts.verdict.trailing_windows),
-        "unit": facts.config.every,
     }
 
 
@@ -195,6 +216,15 @@ def _score_shares(profile: NumericProfile | None) -> list[float]:
     cells = list(profile.cells().values())[: len(SCORE_CELLS) + 1] if profile is not None else []
     total = sum(cells)
     return [count / total for count in cells] if total else []
+
+
+def _score_cells(reference: NumericProfile | None, trailing: NumericProfile, window: NumericProfile) -> Part:
+    """A score that is no probability, by its cells."""
+    series = {"trailing": _shares(trailing.cells()), "window": _shares(window.cells())}
+    if reference is not None:
+        series["baseline"] = _shares(reference.cells())
+    names = [name for name in series["window"] if not name.startswith("(") or any(s[name] for s in series.values())]
+    return {"baseline": [], **{key: [cells[name] for name in names] for key, cells in series.items()}, "cells": names}
 
 
 def _hours(facts: Facts) -> Part:
@@ -230,21 +260,35 @@ def _quality(facts: Facts) -> Part:
         usual = before.unusable / before.rows if before.rows else None
         start = [name, column_kind(column), STATUS_WORDS[status], percent(share), percent(usual)]
         if isinstance(column, NumericProfile) and isinstance(before, NumericProfile):
-            means = [short(column.mean), short(before.mean)]
-            span = f"{short(column.low)}\u00a0…\u00a0{short(column.high)}"
-            rows.append([*start, *means, span, f"{column.nonfinite} not finite" if column.nonfinite else ""])
+            rows.append([*start, *_numeric_quality(column, before, facts.least_rows)])
         elif not isinstance(column, NumericProfile):
-            unseen = f"{plural(column.unseen, 'row')} not in the baseline" if column.unseen else ""
-            examples = f" ({', '.join(column.examples[:3])})" if column.examples else ""
-            known = plural(int((column.counts > 0).sum()), "known value").replace(" ", "\u00a0")
-            rows.append([*start, NOTHING, NOTHING, known, unseen + examples])
-    header = ["Column", "Type", "Verdict", "Nulls", "Baseline nulls", "Mean", "Baseline mean", "Range", "Remarks"]
+            rows.append([*start, *_categorical_quality(column, facts.least_rows)])
+    spread = "Range" if facts.least_rows == 1 else "Deviation"
+    header = ["Column", "Type", "Verdict", "Nulls", "Baseline nulls", "Mean", "Baseline mean", spread, "Remarks"]
     return {
         "title": "Data quality, all records of the window",
         "value": float(len(rows)),
         "header": header,
         "rows": rows,
     }
+
+
+def _numeric_quality(column: NumericProfile, before: NumericProfile, least: int) -> list[str]:
+    """Both means, the range or the deviation, and remarks."""
+    means = [short(profile.mean) if profile.finite >= least else NOTHING for profile in (column, before)]
+    spread = f"{short(column.low)}\u00a0…\u00a0{short(column.high)}"
+    if least > 1:  # the lowest and the highest number are values of single rows
+        spread = short(column.deviation) if column.finite >= least else NOTHING
+    return [*means, spread, f"{column.nonfinite} not finite" if column.nonfinite else ""]
+
+
+def _categorical_quality(column: CategoricalProfile, least: int) -> list[str]:
+    """No means, the number of known categories, and remarks."""
+    unseen = f"{plural(column.unseen, 'row')} not in the baseline" if column.unseen else ""
+    shown = [name for name in column.examples if column.new[name][1] >= least][:3]
+    examples = f" ({', '.join(shown)})" if shown else ""
+    known = plural(int((column.counts > 0).sum()), "known value").replace(" ", "\u00a0")
+    return [NOTHING, NOTHING, known, unseen + examples]
 
 
 def column_kind(column: ColumnProfile) -> str:

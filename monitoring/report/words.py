@@ -148,7 +148,7 @@ def _moved(facts: Facts) -> str:
         return _paragraph(f"Nothing: the {plural(len(facts.features), 'feature')} and the score are as ordinary.")
     drifted = sum(finding.code is Code.FEATURE_DRIFT for finding in moved)
     score = " The score has moved, too." if drifted < len(moved) else ""
-    count = f"{drifted} of {plural(len(facts.config.columns.features), 'feature')} moved.{score}"
+    count = f"{drifted} of {plural(len(facts.config.columns.stored), 'feature')} moved.{score}"
     return f"<p>{esc(count)} {esc(_harm(facts))}</p><ul>{''.join(_meters(moved))}</ul>"
 
 

@@ -45,21 +45,29 @@ class Layout:
         """The pinned inputs."""
         return f"{self.window(window)}manifest.json"
 
-    def batch_records(self, window: Window, batch: int) -> str:
-        """The canonical records of one batch."""
-        return f"{self.window(window)}batches/{batch:05d}.parquet"
+    def batch(self, window: Window, batch: int) -> str:
+        """What one batch of the run of `window` read: counts, and which windows got records."""
+        return f"{self.window(window)}batches/{batch:05d}.json"
 
-    def batch_profile(self, window: Window, batch: int) -> str:
-        """The profile of one batch."""
-        return f"{self.window(window)}batches/{batch:05d}.bin"
+    def intake(self, window: Window) -> str:
+        """What the run of `window` read in all."""
+        return f"{self.window(window)}intake.json"
 
-    def records(self, window: Window) -> str:
-        """The canonical records of the window, without duplicates."""
-        return f"{self.window(window)}records.parquet"
+    def waiting(self, window: Window) -> str:
+        """Sides of inferences that still waited for their other side after the run of `window`."""
+        return f"{self.window(window)}waiting.json"
 
-    def profile(self, window: Window) -> str:
-        """The profile of the window."""
-        return f"{self.window(window)}profile.bin"
+    def part(self, window: Window, run: Window, batch: int, number: int) -> str:
+        """Records of `window` that one batch of the run of `run` brought; without its extension."""
+        return f"{self.window(window)}parts/{run.label}-{batch:05d}-{number:03d}"
+
+    def arrivals(self, window: Window) -> str:
+        """What each run brought to `window`."""
+        return f"{self.window(window)}arrivals/"
+
+    def arrival(self, window: Window, run: Window) -> str:
+        """The profile of the records that the run of `run` brought to `window`, and what became of them."""
+        return f"{self.arrivals(window)}{run.label}.bin"
 
     def revision(self, window: Window, revision: int) -> str:
         """Everything about one revision."""
@@ -82,9 +90,19 @@ class Layout:
         return f"{self.revision(window, revision)}report.html"
 
     # quarantine and labels
-    def quarantine(self, window: Window, batch: int) -> str:
-        """The records of one batch that could not be read, with the reasons."""
-        return f"{self.model}/quarantine/{window.label}/{batch:05d}.jsonl"
+    @property
+    def quarantines(self) -> str:
+        """Everything that could not be read."""
+        return f"{self.model}/quarantine/"
+
+    @property
+    def replays(self) -> str:
+        """Records that were taken out of the quarantine, to be read by the next run."""
+        return f"{self.model}/replayed/"
+
+    def quarantine(self, window: Window, batch: int, number: int) -> str:
+        """Records of one batch that could not be read, with the reasons."""
+        return f"{self.quarantines}{window.label}/{batch:05d}-{number:03d}.jsonl"
 
     def label_epoch(self, window: Window) -> str:
         """The label objects that the run of `window` was the first to see."""

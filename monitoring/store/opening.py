@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,14 +26,18 @@ def environment_client() -> S3Client:
     """A boto3 client from the usual environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL_S3`, profiles, roles)."""
     import boto3
     from botocore.config import Config
+    from botocore.session import get_session
 
+    session = get_session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
         connect_timeout=10,
         read_timeout=60,
+        max_pool_connections=32,
         s3={"addressing_style": "path" if os.environ.get("AWS_ENDPOINT_URL_S3") else "auto"},
     )
-    return boto3.client("s3", config=config)
+    return boto3.Session(botocore_session=session).client("s3", config=config)
 
 
 def open_store(uri: str, client: ClientFactory = environment_client) -> Store:
@@ -62,3 +67,13 @@ def open_source(uri: str, home: Store, client: ClientFactory = environment_clien
     if "://" in uri or uri.startswith(("/", "~")):
         return open_store(uri, client), ""
     return home, f"{uri.strip('/')}/"
+
+
+def _moment(value: str) -> datetime:
+    """A time as S3 writes it; botocore's own way takes three quarters of the time of a listing."""
+    from botocore.utils import parse_timestamp
+
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return parse_timestamp(value)

@@ -9,28 +9,32 @@ from typing import Any
 
 import pytest
 
-from monitoring.capture.records import Batch, build_batch
-from monitoring.capture.sagemaker import read_object
-from monitoring.config.model import Columns
-from monitoring.window import Window
+from monitoring.capture.objects import CaptureObject
+from monitoring.capture.quarantine import Quarantined
+from monitoring.capture.readers.sagemaker import read as read_sagemaker
+from monitoring.capture.records import Row, Sorted, Typed, sort_out, type_rows
+from monitoring.config import ModelConfig
+from monitoring.config.capture import Columns
 
 COLUMNS = Columns(features={"amount": "numeric", "country": "categorical"})
-DAY = Window.parse("2024-01-11", "day")
 
 MakeRecord = Callable[..., dict[str, Any]]
-Read = Callable[..., Batch]
+Read = Callable[..., Sorted]
+
+
+def sorted_out(data: bytes, columns: Columns = COLUMNS) -> Sorted:
+    """What is in one object of SageMaker captures."""
+    config = ModelConfig.model_validate({"name": "toy", "capture": {"uri": "x"}, "columns": columns.model_dump()})
+    found = list(read_sagemaker(CaptureObject.of("k", data), config))
+    rows = type_rows([item for item in found if isinstance(item, Row)], columns)
+    scanned = [item for item in found if isinstance(item, Typed)]
+    return sort_out([*scanned, rows], [item for item in found if isinstance(item, Quarantined)], columns)
 
 
 @pytest.fixture
 def columns() -> Columns:
     """Two features and a score."""
     return COLUMNS
-
-
-@pytest.fixture
-def window() -> Window:
-    """The window of the records."""
-    return DAY
 
 
 @pytest.fixture
@@ -70,9 +74,8 @@ def payload() -> Callable[..., dict[str, str]]:
 def read() -> Read:
     """Read records (or raw lines) as one batch of one object."""
 
-    def run(*records: Any, columns: Columns = COLUMNS, window: Window = DAY) -> Batch:
+    def run(*records: Any, columns: Columns = COLUMNS) -> Sorted:
         lines = [item if isinstance(item, bytes) else json.dumps(item).encode() + b"\n" for item in records]
-        rows, quarantined = read_object("k", b"".join(lines), columns)
-        return build_batch(rows, quarantined, columns, window)
+        return sorted_out(b"".join(lines), columns)
 
     return run

@@ -14,7 +14,7 @@ from monitoring.capture import CapturedInference, write_captures
 from monitoring.capture.records import FEATURE_PREFIX, build_batch
 from monitoring.capture.sagemaker import read_labels, read_object
 from monitoring.capture.writer import write_labels
-from monitoring.config.model import Columns
+from monitoring.config.capture import Columns
 from monitoring.store.local import LocalStore
 from monitoring.window import Window
 

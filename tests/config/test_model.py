@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitoring.config import ModelConfig, load_models
-from monitoring.config.model import format_duration, parse_duration
+from monitoring.config.values import format_duration, parse_duration
 
 MakeConfig = Callable[..., ModelConfig]
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.config.model import FeatureType
+from monitoring.config.capture import FeatureType
 from monitoring.engine import parquet
 from monitoring.engine.parquet import learn_spec, profile_parquet
 from monitoring.errors import ConfigError

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 
 from monitoring.capture.records import FEATURE_PREFIX, schema
-from monitoring.config.model import Columns
+from monitoring.config.capture import Columns
 from monitoring.measure import Measurement, block
 from monitoring.measure.drift import drift
 from monitoring.profile import CategoricalSpec, NumericSpec, ProfileSpec, WindowProfile

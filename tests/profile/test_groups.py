@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.capture.records import FEATURE_PREFIX, schema
-from monitoring.config.model import Columns
+from monitoring.config.capture import Columns
 from monitoring.profile import NumericSpec, ProfileSpec, WindowProfile
 from monitoring.profile.groups import NO_GROUP, GroupedProfile
 

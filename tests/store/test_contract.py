@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitoring.errors import ConflictError, ObjectMissingError
-from monitoring.store import ObjectInfo, Store
-from monitoring.store.local import LocalStore
+from monitoring.store import Store
 from monitoring.store.s3 import S3Store
-
-
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.service)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store of each kind."""
-    if request.param == "local":
-        yield LocalStore(tmp_path)
-    else:
-        seaweed = request.getfixturevalue("seaweed")
-        name = hashlib.md5(request.node.nodeid.encode(), usedforsecurity=False).hexdigest()
-        yield S3Store(seaweed.client, seaweed.bucket, f"/{name}/")
 
 
 def test_what_is_put_can_be_got(store: Store) -> None:
@@ -64,8 +50,66 @@ def test_objects_are_listed_by_prefix_and_in_binary_order(store: Store) -> None:
     assert {info.key for info in store.objects("o/a")} - {"o/a"} == {"o/a-b", "o/a/b"}
     assert {info.key for info in store.objects("o.")} == {"o.x"}
     assert store.objects("nothing/") == []
-    tag = hashlib.md5(b"o/a-b", usedforsecurity=False).hexdigest()
-    assert store.objects("o/a-") == [ObjectInfo("o/a-b", 5, tag)]
+    [info] = store.objects("o/a-")
+    assert (info.key, info.size) == ("o/a-b", 5)
+    assert store.get("o/a-b", etag=info.etag) == b"o/a-b"
+
+
+def test_every_write_has_a_tag_of_its_own_and_a_time(store: Store) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    store.put("x", b"1")
+    [first] = store.objects("x")
+    assert before <= first.modified <= datetime.now(UTC) + timedelta(seconds=1)
+    assert first.modified.utcoffset() == timedelta(0)
+    assert store.objects("x") == [first]
+    store.put("x", b"2")
+    [second] = store.objects("x")
+    assert second.etag != first.etag
+    assert second.modified >= first.modified
+    assert store.get("x", etag=second.etag) == b"2"
+    with pytest.raises(ConflictError, match="changed by somebody else") as caught:
+        store.get("x", etag=first.etag)
+    assert caught.value.where == f"{store.uri}/x"
+
+
+def test_several_prefixes_are_listed_at_once(store: Store) -> None:
+    keys = [f"c/{hour:02d}/{i}" for hour in range(12) for i in range(3)]
+    for key in [*keys, "c/99/x", "d/x"]:
+        store.put(key, key.encode())
+    prefixes = [f"c/{hour:02d}/" for hour in reversed(range(12))]
+    assert [info.key for info in store.list_many(prefixes)] == keys
+    assert store.list_many(prefixes) == store.objects("c/0") + store.objects("c/1")
+    assert [info.key for info in store.list_many(["c/00/1", "c/00/", "none/", "c/00/"])] == keys[:3]
+    assert store.list_many([]) == []
+
+
+def test_a_sample_has_the_first_and_the_last_of_everything(store: Store) -> None:
+    keys = [f"c/2024/{month:02d}/{day:02d}/{i}.jsonl" for month in range(1, 5) for day in range(1, 4) for i in range(3)]
+    for key in [*keys, "c/2024/note", "d/x"]:
+        store.put(key, key.encode())
+    everything = store.objects("c/")
+    found = store.sample("c/", 8)
+    assert len(found) == 8
+    assert found == sorted(found)
+    assert set(found) <= set(everything)
+    months = {info.key.split("/")[2] for info in found if info.key != "c/2024/note"}
+    assert {"01", "04"} <= months
+    assert store.sample("c/", 8) == found
+    assert store.sample("c/", 1000) == everything
+    assert [info.key for info in store.sample("c/2024/04/03/", 2)] == [keys[-3], keys[-1]]
+    assert [info.key for info in store.sample("c/2024/n", 2)] == ["c/2024/note"]
+    assert store.sample("nothing/", 5) == store.sample("c/", 0) == []
+
+
+def test_a_sample_of_one_long_folder_has_old_and_new(store: Store) -> None:
+    keys = [f"c/2024-{1 + i // 100:02d}-{i % 100:02d}.jsonl" for i in range(1200)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda key: store.put(key, b""), keys))
+    found = [info.key for info in store.sample("c/", 20)]
+    assert len(found) == 20
+    assert found[0] == keys[0]
+    assert found[-1] == keys[-1]
+    assert set(found) <= set(keys)
 
 
 def test_folders_are_the_names_right_below_a_prefix(store: Store) -> None:

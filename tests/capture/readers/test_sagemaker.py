@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from monitoring.capture.records import FEATURE_PREFIX, Batch
-from monitoring.config.model import Columns
+from monitoring.capture.records import Sorted
+from monitoring.capture.schema import FEATURE_PREFIX
+from monitoring.config.capture import Columns
 
 MakeRecord = Callable[..., dict[str, Any]]
 Payload = Callable[..., dict[str, str]]
-Read = Callable[..., Batch]
+Read = Callable[..., Sorted]
 
 
-def _values(batch: Batch) -> list[tuple[Any, ...]]:
+def _values(batch: Sorted) -> list[tuple[Any, ...]]:
     assert not batch.quarantined
     names = ["event_id", f"{FEATURE_PREFIX}amount", f"{FEATURE_PREFIX}country", "score"]
     return list(zip(*(batch.table[name].to_pylist() for name in names), strict=True))

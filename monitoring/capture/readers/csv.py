@@ -1,0 +1,214 @@
+"""Read CSV: a row per line, with or without a header, in the dialect that `capture.csv` describes."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from monitoring.capture.objects import CaptureObject, Piece
+from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
+from monitoring.capture.readers.noise import is_noise
+from monitoring.capture.readers.rows import Identity
+from monitoring.capture.records import Row
+from monitoring.config import ModelConfig
+from monitoring.config.capture import Csv
+
+_BIG_ENDIAN, _LITTLE_ENDIAN = codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE
+_ENDINGS = (".csv", ".tsv", ".psv", ".txt")
+_COMPRESSED = (".gz", ".gzip", ".zst", ".bz2")
+_DELIMITERS = (b",", b"\t", b";", b"|")
+_BLANK = " \r\n\0"
+# Bytes that are no text survive as half pairs, so that they cost their own row only
+_ERRORS = {"utf-8": "surrogateescape", "latin-1": "strict", "utf-16": "surrogatepass"}
+
+
+def knows(key: str, head: bytes) -> bool:
+    """Whether an object is text that is called CSV, or looks like it."""
+    name = key.lower()
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    called = name.endswith(_ENDINGS)
+    if is_noise(key) or head.startswith((_BIG_ENDIAN, _LITTLE_ENDIAN)):
+        return called and not is_noise(key)
+    line = head.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0]
+    if not line or b"\0" in line or line.startswith((b"{", b"[", b"<", b"PAR1")):
+        return False
+    return called or any(mark in line for mark in _DELIMITERS)
+
+
+def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:
+    """Every row of one object. Its fields are those of the request and of the response alike."""
+    identity = Identity.of(captured, config.columns)
+    rows = records(captured, config.capture.csv)
+    names, header = unique(config.capture.csv.columns), None
+    if config.capture.csv.header:
+        header = next(rows, None)
+        if isinstance(header, Quarantined):
+            detail = header.detail if header.reason is Reason.BAD_OBJECT else f"its header: {header.detail}"
+            yield Quarantined(Reason.BAD_OBJECT, detail, header.origin)
+            return
+        names = unique(header.fields) if header else []
+    for number, found in enumerate(rows):
+        if isinstance(found, Quarantined):
+            yield found
+        elif header and found.fields == header.fields:
+            continue  # of a file that was put behind the first
+        else:
+            try:
+                yield identity.row(dict(zip(names, found.fields, strict=True)), found.origin, number)
+            except UnreadableError as error:
+                yield error.at(found.origin)
+
+
+def unique(names: list[str]) -> list[str]:
+    """A name for each column: a repeated one gets a number, one without a name its position.
+
+    >>> unique(["a", " b", "a", "", "a.1"])
+    ['a', 'b', 'a.2', 'column3', 'a.1']
+    """
+    given = [name.strip(_BLANK) or f"column{place}" for place, name in enumerate(names)]
+    found: list[str] = []
+    for name in given:
+        chosen, number = name, 0
+        while chosen in found or (number and chosen in given):
+            number += 1
+            chosen = f"{name}.{number}"
+        found.append(chosen)
+    return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row as it stands in the file.
+
+    Attributes:
+        fields: The texts.
+        origin: Its bytes.
+    """
+
+    fields: list[str]
+    origin: Origin
+
+
+def records(captured: CaptureObject, settings: Csv) -> Iterator[Record | Quarantined]:
+    """Every row of an object, of as many fields as the first one, and what is none. The header is a row too.
+
+    A quote that is not closed, or closed where no field ends, costs its own line and not the rows behind it.
+    """
+    lines = _Lines(captured, settings.encoding)
+    rows = csv.reader(lines, delimiter=settings.delimiter, strict=True)
+    width = 0 if settings.header else len(settings.columns)
+    while True:
+        fields, fault = _next(rows)
+        if len(lines.taken) > 1 and (fault or width not in (0, len(fields))):
+            lines.put_back()
+            fault = fault or "a quote that is not closed"
+        if not lines.taken:
+            yield from lines.put_aside()
+            return
+        last, text = not lines.taken[-1].endswith("\n"), "".join(lines.taken)
+        origin, decoded = lines.origin(text)
+        if not decoded:
+            yield Quarantined(Reason.BAD_PAYLOAD, f"not {settings.encoding} text", origin)
+        elif fault:
+            yield Quarantined(Reason.BAD_PAYLOAD, f"not CSV: {fault}", origin)
+        elif text.strip(_BLANK):
+            width = width or len(fields)
+            if len(fields) == width:
+                yield Record(fields, origin)
+            else:
+                reason = Reason.CUT_OFF if last and len(fields) < width else Reason.FIELD_COUNT
+                yield Quarantined(reason, f"{len(fields)} fields, not {width}", origin)
+        yield from lines.put_aside()
+
+
+def _next(rows: Iterator[list[str]]) -> tuple[list[str], str]:
+    """The next row, and what is wrong with it."""
+    try:
+        return next(rows, []), ""
+    except csv.Error as error:
+        return [], str(error)
+
+
+class _Lines:
+    """The lines of an object as text. Those that were taken last can be put back, all but the first.
+
+    Args:
+        captured: The object.
+        encoding: Of the text.
+    """
+
+    def __init__(self, captured: CaptureObject, encoding: str) -> None:
+        self.taken: list[str] = []
+        self._key, self._codec, self._errors = captured.key, encoding, _ERRORS[encoding]
+        self._offset = 0
+        self._coming: deque[str] = deque()
+        self._aside: list[Quarantined] = []
+        self._source = self._read(captured)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        while not self._coming:
+            self._coming += next(self._source)
+        self.taken.append(self._coming.popleft())
+        return self.taken[-1]
+
+    def put_back(self) -> None:
+        """All lines that were taken but the first."""
+        self._coming.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+    def origin(self, text: str) -> tuple[Origin, bool]:
+        """Where the lines taken are in the object, and whether all of them could be decoded; the next ones follow."""
+        self.taken.clear()
+        try:
+            data, decoded = text.encode(self._codec), True
+        except UnicodeEncodeError:
+            data, decoded = text.encode(self._codec, self._errors), False
+        origin = Origin(self._key, self._offset, data)
+        self._offset += len(data)
+        return origin, decoded
+
+    def put_aside(self) -> list[Quarantined]:
+        """What was found between the lines and is none."""
+        found, self._aside = self._aside, []
+        return found
+
+    def _read(self, captured: CaptureObject) -> Iterator[list[str]]:
+        decoder, rest = codecs.getincrementaldecoder(self._codec)(self._errors), ""
+        first = True
+        for piece in captured.pieces():
+            if isinstance(piece, Quarantined):
+                self._aside += [*self._cut_off(rest), piece]
+                rest = ""
+                continue
+            data = piece.data
+            if first:
+                decoder, data = self._begin(piece)
+                first = False
+            *lines, rest = (rest + decoder.decode(data)).split("\n")
+            yield [f"{line}\n" for line in lines]
+        if decoder.getstate()[0]:  # half a character
+            rest += "\udcff"
+        yield [rest] if rest else []
+
+    def _begin(self, piece: Piece) -> tuple[codecs.IncrementalDecoder, bytes]:
+        """The decoder of the object, and its first bytes without a mark of their order."""
+        data, self._offset = piece.data, piece.offset
+        if self._codec == "utf-16":
+            self._codec = "utf-16-be" if data.startswith(_BIG_ENDIAN) else "utf-16-le"
+            if data.startswith((_BIG_ENDIAN, _LITTLE_ENDIAN)):
+                data, self._offset = data[2:], 2
+        return codecs.getincrementaldecoder(self._codec)(self._errors), data
+
+    def _cut_off(self, rest: str) -> list[Quarantined]:
+        """The beginning of a line that goes on where the object is damaged."""
+        if not rest.strip(_BLANK):
+            return []
+        data = rest.encode(self._codec, self._errors)
+        return [Quarantined(Reason.CUT_OFF, "the object is damaged here", Origin(self._key, self._offset, data))]

@@ -1,0 +1,59 @@
+"""Read plain JSON: an object on each line, in a list, or one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from monitoring.capture.objects import CaptureObject
+from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
+from monitoring.capture.readers.json_objects import json_objects
+from monitoring.capture.readers.noise import is_noise
+from monitoring.capture.readers.rows import Identity
+from monitoring.capture.records import Row
+from monitoring.config import ModelConfig
+
+
+def knows(key: str, head: bytes) -> bool:
+    """Whether an object begins like JSON."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0")[:1] in (b"{", b"[") and not is_noise(key)
+
+
+def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:
+    """Every row of one object. Its fields are those of the request and of the response alike."""
+    identity = Identity.of(captured, config.columns)
+    for number, found in enumerate(_objects(captured)):
+        if isinstance(found, Quarantined):
+            yield found
+            continue
+        origin, fields = found
+        try:
+            yield identity.row(fields, origin, number)
+        except UnreadableError as error:
+            yield error.at(origin)
+
+
+def _objects(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+    for found in json_objects(captured, _any):
+        if isinstance(found, Quarantined) and found.reason is Reason.NOT_JSON and b"}{" in found.origin.data:
+            yield from _one_after_the_other(found.origin)
+        else:
+            yield found
+
+
+def _one_after_the_other(line: Origin) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+    """The objects of a line on which nothing parts them, as streams are delivered that know of no lines."""
+    for found in json_objects(CaptureObject.of(line.key, b"[" + line.data + b"]"), _any):
+        if isinstance(found, Quarantined):
+            yield replace(found, origin=_moved(found.origin, line))
+        else:
+            yield _moved(found[0], line), found[1]
+
+
+def _moved(origin: Origin, line: Origin) -> Origin:
+    return replace(origin, offset=line.offset + origin.offset - 1)
+
+
+def _any(_: dict[str, Any]) -> bool:
+    return True

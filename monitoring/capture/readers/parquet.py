@@ -1,0 +1,96 @@
+"""Read Parquet: the columns that the model needs, typed all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitoring.capture.objects import CaptureObject, compression
+from monitoring.capture.quarantine import Origin, Quarantined, Reason
+from monitoring.capture.readers.arrow_rows import fields_of, needed, typed
+from monitoring.capture.readers.noise import is_noise
+from monitoring.capture.readers.rows import Identity
+from monitoring.capture.records import Typed
+from monitoring.config import ModelConfig
+
+_MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+# Rows are unpacked in batches of about this size; a chunk of a column is read in parts of this size.
+_BATCH_BYTES, _READ_BYTES = 32 * 2**20, 2**20
+_MOST_ROWS = 1 << 16
+# What Arrow raises about a file; names of columns may be no text
+_FAULTS = (pa.ArrowException, OSError, ValueError)
+
+
+def knows(key: str, head: bytes) -> bool:
+    """Whether an object begins like Parquet."""
+    return head.startswith((_MAGIC, _ENCRYPTED)) and not is_noise(key)
+
+
+def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Typed | Quarantined]:
+    """Every row of one object, in batches. Its columns are those of the request and of the response alike.
+
+    The place of a row is its number in the object, and its bytes are the columns that the model needs, as JSON.
+    """
+    identity = Identity.of(captured, config.columns)
+    with captured.open() as source:
+        try:
+            file = _opened(source)
+            names = file.schema_arrow.names
+        except _FAULTS as error:
+            yield _damaged(captured, 0, 1, error)
+            return
+        columns = needed(names, identity)
+        for first, found in _batches(file, captured, columns):
+            yield found if isinstance(found, Quarantined) else typed(found, first, names, identity)
+
+
+def first_rows(captured: CaptureObject, count: int) -> list[dict[str, Any]]:
+    """The first rows of an object with all of their columns; none when it cannot be read."""
+    with captured.open() as source:
+        try:
+            batch = next(_opened(source).iter_batches(count), None)
+        except _FAULTS:
+            return []
+    return [fields_of(batch, row) for row in range(batch.num_rows)] if batch else []
+
+
+def _batches(
+    file: pq.ParquetFile, captured: CaptureObject, columns: list[str]
+) -> Iterator[tuple[int, pa.RecordBatch | Quarantined]]:
+    """The rows of a file, with the number of the first of each batch, and what could not be read."""
+    first = 0
+    for group in range(file.num_row_groups):
+        rows, done = file.metadata.row_group(group).num_rows, 0
+        size = _rows_at_once(file.metadata.row_group(group), columns)
+        try:
+            for batch in file.iter_batches(size, row_groups=[group], columns=columns):
+                yield first + done, batch
+                done += batch.num_rows
+        except _FAULTS as error:
+            yield first + done, _damaged(captured, first + done, rows - done, error)
+        first += rows
+
+
+def _opened(source: BinaryIO) -> pq.ParquetFile:
+    kind = compression(source.read(4))
+    if kind:
+        raise pa.ArrowInvalid(f"Parquet inside {kind}, while Parquet is compressed by itself")
+    source.seek(0)
+    return pq.ParquetFile(source, buffer_size=_READ_BYTES, page_checksum_verification=True)
+
+
+def _damaged(captured: CaptureObject, first: int, rows: int, error: Exception) -> Quarantined:
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error  # of the disk, and not of what is on it
+    return Quarantined(Reason.BAD_OBJECT, f"not Parquet: {error}", Origin(captured.key, first, b""), rows)
+
+
+def _rows_at_once(group: pq.RowGroupMetaData, columns: list[str]) -> int:
+    """How many rows fit into a batch."""
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    wanted = tuple(f"{name}." for name in columns)
+    sizes = [chunk.total_uncompressed_size for chunk in chunks if f"{chunk.path_in_schema}.".startswith(wanted)]
+    return min(max(_BATCH_BYTES * group.num_rows // max(sum(sizes), 1), 1), _MOST_ROWS)

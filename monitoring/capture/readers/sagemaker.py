@@ -1,0 +1,210 @@
+"""Read SageMaker endpoint capture: JSON Lines with a request and a response in each record.
+
+The format is described in the SageMaker developer guide (data capture) and in `docs/formats.md`. A record may
+hold several rows (CSV lines, JSON Lines, `instances`); row i of the request belongs to row i of the response.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from monitoring.capture.objects import CaptureObject, Piece
+from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
+from monitoring.capture.readers.payload import parse_body, request_rows, response_rows
+from monitoring.capture.records import FAILED_STATUS, Row, is_text, optional_status
+from monitoring.config import ModelConfig
+from monitoring.config.capture import Columns
+from monitoring.config.values import plain_label
+
+# Every record says when it was made.
+TIMED = True
+
+
+def knows(_key: str, head: bytes) -> bool:
+    """Whether an object begins like endpoint capture."""
+    return b'"captureData"' in head and b'"eventMetadata"' in head
+
+
+def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:
+    """Every row of one capture object."""
+    for piece in captured.pieces():
+        if isinstance(piece, Quarantined):
+            yield piece
+        else:
+            yield from read_piece(piece, config.columns)
+
+
+def read_piece(piece: Piece, columns: Columns) -> Iterator[Row | Quarantined]:
+    """Every row of some lines."""
+    for origin, unfinished in piece.lines():
+        try:
+            yield from rows_of(load_record(origin, unfinished), origin, columns)
+        except UnreadableError as error:
+            yield error.at(origin)
+
+
+def load_record(origin: Origin, unfinished: bool) -> dict[str, Any]:
+    """The JSON object on one line."""
+    try:
+        record = json.loads(origin.data)
+    except (ValueError, RecursionError) as error:
+        reason = Reason.CUT_OFF if unfinished else Reason.NOT_JSON
+        what = f"{error.msg} at {error.pos}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        raise UnreadableError(reason, what) from error
+    if not isinstance(record, dict):
+        raise UnreadableError(Reason.NOT_A_CAPTURE, f"a {type(record).__name__}, not an object")
+    return record
+
+
+def read_labels(key: str, data: bytes) -> tuple[list[tuple[str, str]], list[Quarantined]]:
+    """Every `(event id, label)` of one ground-truth object, and what could not be read."""
+    labels: list[tuple[str, str]] = []
+    quarantined: list[Quarantined] = []
+    for origin, unfinished in Piece(key, 0, data, last=True).lines():
+        try:
+            record = load_record(origin, unfinished)
+            truth = record.get("groundTruthData")
+            if not isinstance(truth, dict):
+                raise UnreadableError(Reason.NOT_A_CAPTURE, "no groundTruthData")
+            event_id = _event_id(record)
+            values = [_label(value) for value in _label_rows(truth)]
+            if not values:
+                raise UnreadableError(Reason.BAD_LABEL, "no label")
+            labels.extend((_row_id(event_id, i, len(values)), value) for i, value in enumerate(values))
+        except UnreadableError as error:
+            quarantined.append(error.at(origin))
+    return labels, quarantined
+
+
+def rows_of(record: dict[str, Any], origin: Origin, columns: Columns) -> list[Row]:
+    """The rows of one record.
+
+    Raises:
+        UnreadableError: It is no capture, or not of this model.
+    """
+    capture = record.get("captureData")
+    if not isinstance(capture, dict):
+        raise UnreadableError(Reason.NOT_A_CAPTURE, "no captureData")
+    event_id, event_time = _event_id(record), _event_time(record)
+    attributes = _attributes(record["eventMetadata"])
+    failed = (optional_status(attributes.get(columns.status)) or 0) >= FAILED_STATUS
+    request = _side(capture, "endpointInput", Reason.NO_INPUT, needed=bool(columns.features))
+    response = _side(capture, "endpointOutput", Reason.NO_OUTPUT, needed=bool(columns.outputs) and not failed)
+    inputs = None if request is None else request_rows(_payload(request), columns)
+    try:
+        outputs = None if response is None else _outputs(response, columns, inputs)
+    except UnreadableError:
+        if not failed:  # a failed call answers with anything
+            raise
+        outputs = None
+    count = len(inputs if inputs is not None else outputs or [])
+    if not count:
+        raise UnreadableError(Reason.ROW_COUNT, "no rows")
+    return [
+        Row(
+            event_id=_row_id(event_id, i, count),
+            event_time=event_time,
+            origin=origin,
+            features=inputs[i] if inputs is not None else {},
+            outputs=outputs[i] if outputs is not None else {},
+            attributes=attributes,
+        )
+        for i in range(count)
+    ]
+
+
+def _side(capture: dict[str, Any], name: str, reason: Reason, *, needed: bool) -> dict[str, Any] | None:
+    side = capture.get(name)
+    if isinstance(side, dict):
+        return side
+    if needed:
+        raise UnreadableError(reason, f"no {name}")
+    return None
+
+
+def _outputs(response: dict[str, Any], columns: Columns, inputs: list[Any] | None) -> list[dict[str, Any]]:
+    value = _payload(response)
+    if inputs is not None:
+        return response_rows(value, columns, len(inputs))
+    return response_rows(value, columns, len(value) if isinstance(value, list) else 1)
+
+
+def _event_id(record: dict[str, Any]) -> str:
+    metadata = record.get("eventMetadata")
+    if not isinstance(metadata, dict):
+        raise UnreadableError(Reason.NO_EVENT_ID, "no eventMetadata")
+    # labels carry the caller's inference id when there is one
+    found = metadata.get("inferenceId") or metadata.get("eventId")
+    if not isinstance(found, str) or not found:
+        raise UnreadableError(Reason.NO_EVENT_ID, "neither inferenceId nor eventId")
+    if not is_text(found):
+        raise UnreadableError(Reason.NO_EVENT_ID, "the event id is no Unicode text")
+    return found
+
+
+def _event_time(record: dict[str, Any]) -> datetime:
+    text = record["eventMetadata"].get("inferenceTime")
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UnreadableError(Reason.BAD_EVENT_TIME, "inferenceTime is not ISO 8601") from error
+
+
+def _attributes(metadata: dict[str, Any]) -> dict[str, Any]:
+    pairs = metadata.get("customAttributes") or []
+    if not isinstance(pairs, list):
+        return {}
+    return dict(pair.split("=", 1) for pair in pairs if isinstance(pair, str) and "=" in pair and is_text(pair))
+
+
+def _row_id(event_id: str, row: int, rows: int) -> str:
+    return event_id if rows == 1 else f"{event_id}#{row}"
+
+
+def _payload(side: dict[str, Any]) -> Any:
+    """The body of one side: CSV as lists of fields, JSON as it is, several lines of JSON as a list."""
+    data, encoding = side.get("data"), side.get("encoding")
+    content_type = str(side.get("observedContentType")).lower()
+    if not isinstance(data, str):
+        raise UnreadableError(Reason.BAD_PAYLOAD, "data is not a string")
+    if encoding == "URI":  # stored as an object of its own, since it is large or binary
+        return {"uri": data}
+    if encoding == "BASE64":
+        try:
+            return parse_body(base64.b64decode(data, validate=True), content_type)
+        except ValueError as error:
+            raise UnreadableError(Reason.BAD_PAYLOAD, "data is not BASE64") from error
+    if encoding not in ("CSV", "JSON"):
+        raise UnreadableError(Reason.BAD_PAYLOAD, "encoding is none of CSV, JSON, BASE64, URI")
+    return parse_body(data, "csv" if encoding == "CSV" else "json")
+
+
+def _label_rows(truth: dict[str, Any]) -> list[Any]:
+    try:
+        value = _payload(truth)
+    except UnreadableError as error:
+        raise UnreadableError(Reason.BAD_LABEL, error.detail) from error
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("instances", "predictions") if isinstance(value.get(name), list)), value)
+    if isinstance(value, list) and value and all(isinstance(item, dict | list) for item in value):
+        return value
+    return [value]
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = value.get("label")
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str | int) or (isinstance(value, float) and value - value == 0):
+        text = str(value).strip()
+        if text and is_text(text):
+            return plain_label(text)
+    raise UnreadableError(Reason.BAD_LABEL, "the label is neither a number nor a text")

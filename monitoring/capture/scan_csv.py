@@ -1,0 +1,460 @@
+"""Compiled kernels that turn the parts of capture lines, which `scan_json` found, into columns.
+
+A place below the length of `data` is in `data`; any other is in `side`, which begins where `data` ends. A part is
+followed by a quote, and a buffer by `MARGIN` bytes.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import float64, int32, int64, njit, types, uint8, void
+
+from monitoring.capture.scan_json import (
+    ATTRIBUTES,
+    BACKSLASH,
+    BACKSLASHES,
+    BYTES,
+    CASE,
+    COMMA,
+    ESCAPES,
+    EVENT_ID,
+    INFERENCE_ID,
+    INPUT,
+    LETTER_N,
+    LETTER_R,
+    LETTER_T,
+    LETTER_U,
+    NEWLINE,
+    NINE,
+    OPTIONS,
+    OUTPUT,
+    PLAIN,
+    QUOTE,
+    SLASH,
+    SLOW,
+    TAB,
+    TIME,
+    ZERO,
+    byte,
+    trailing_zeros,
+    word,
+    zero_bytes,
+)
+from monitoring.capture.scan_values import LONGEST_FIELD, UNSURE, VALUE, decimal, field_end, moment_of, number
+
+# The first attributes that are looked for; behind them the segments
+MODEL_VERSION, LATENCY, STATUS = (ATTRIBUTES + 2 * i for i in range(3))
+SEGMENTS = ATTRIBUTES + 6
+
+NO_STATUS = -1
+# A text that stands in each of a record's rows; longer ones could take far more memory than the line.
+_LONGEST_REPEATED = 1024
+_MOST_TEXT = 2**31 - 1  # of a column, since Arrow's offsets have 32 bits
+_HASH = ord("#")
+
+
+# --- Lines ---
+
+
+@njit(**OPTIONS)
+def _status(data, at, end):
+    """Three digits as a number; whether that, or their absence, is certain."""
+    value = 0
+    for i in range(at, end):
+        letter = np.int64(byte(data, i))
+        if letter >= 0x80:
+            return NO_STATUS, False
+        value = 10 * value + letter - ZERO if ZERO <= letter <= NINE and 0 <= value < 1000 else -1
+    return (value if end - at == 3 and value >= 0 else NO_STATUS), True
+
+
+@njit(**OPTIONS)
+def _latency(data, at, end):
+    """A number, NaN for none; whether that is certain."""
+    if at == end:
+        return np.nan, True
+    value, stop, state = decimal(data, at)
+    return value, state == VALUE and stop == end
+
+
+@njit(**OPTIONS)
+def _text(starts, offsets, row, start, end, base):
+    starts[row] = base + start
+    offsets[row + 1] = offsets[row] + end - start
+
+
+@njit(**OPTIONS)
+def _features(data, at, base, kinds, numbers, states, starts, offsets, row):
+    """Read one row of the request; where it ends, or -1."""
+    for i in range(kinds.shape[0]):
+        column = kinds[i]
+        if column >= 0:
+            numbers[column, row], at, state = number(data, at)
+            states[column, row] = state
+            if state == UNSURE:
+                return -1
+        else:
+            end = field_end(data, at)
+            if end - at >= LONGEST_FIELD:
+                return -1
+            _text(starts[~column], offsets[~column], row, at, end, base)
+            at = end
+        last = i == kinds.shape[0] - 1
+        if (byte(data, at) == COMMA) == last:
+            return -1
+        at += not last
+    return at
+
+
+@njit(**OPTIONS)
+def _score(data, at, place):
+    """Read one row of the response; the score, and where the row ends, or -1."""
+    start = at
+    for _ in range(place):
+        at = field_end(data, at) + 1
+        if byte(data, at - 1) != COMMA:
+            return 0.0, -1
+    score, at, state = number(data, at)
+    while byte(data, at) == COMMA:
+        at = field_end(data, at + 1)
+    good = state == VALUE and 0.0 <= score <= 1.0 and at - start < LONGEST_FIELD
+    return score, (at if good else -1)
+
+
+@njit(**OPTIONS)
+def _skip_rows(data, at):
+    """Behind rows that are empty, as Python's CSV reader skips them."""
+    while byte(data, at) == NEWLINE:
+        at += 1
+    return at
+
+
+class Rows(NamedTuple):
+    """The columns of all rows, to be filled.
+
+    Attributes:
+        lines: The line that each row is in; shape (rows,), as all that is not said to be longer.
+        times: Microseconds from 1970.
+        scores: Between 0 and 1.
+        latencies: Milliseconds, NaN for none.
+        statuses: `NO_STATUS` for none.
+        ids: Where each row's id ends in the column's text; one longer.
+        numbers: Values of the numeric features; shape (features, rows).
+        states: `NULL`, `VALUE` or `FAULT` for each of these.
+        starts: Where each text lies, for the columns of text; shape (columns, rows).
+        ends: Where it ends in its column's text; one longer.
+    """
+
+    lines: Any
+    times: Any
+    scores: Any
+    latencies: Any
+    statuses: Any
+    ids: Any
+    numbers: Any
+    states: Any
+    starts: Any
+    ends: Any
+
+
+_ROWS = types.NamedTuple(
+    (
+        *(int64[::1], int64[::1], float64[::1], float64[::1], int32[::1], int32[::1]),
+        *(float64[:, ::1], uint8[:, ::1], int32[:, ::1], int32[:, ::1]),
+    ),
+    Rows,
+)
+
+
+@njit(**OPTIONS)
+def _id_of(places):
+    """The caller's id is the one that labels carry."""
+    return INFERENCE_ID if places[INFERENCE_ID] < places[INFERENCE_ID + 1] else EVENT_ID
+
+
+@njit(**OPTIONS)
+def _repeat(places, part, column, first, last, rows):
+    """Give each row of a line the same text; whether that is short enough."""
+    start, length = places[part], places[part + 1] - places[part]
+    if last - first > 1 and length > _LONGEST_REPEATED:
+        return False
+    if rows.ends[column, first] + (last - first) * length > _MOST_TEXT:
+        return False
+    for row in range(first, last):
+        rows.starts[column, row] = start
+        rows.ends[column, row + 1] = rows.ends[column, row] + length
+    return True
+
+
+@njit(**OPTIONS)
+def _number_ids(places, first, last, rows):
+    """Note how long the id of each row is: `ID`, or of many `ID#0`, `ID#1`, ...; whether that is short enough."""
+    part = _id_of(places)
+    length = places[part + 1] - places[part]
+    if last - first > 1 and length > _LONGEST_REPEATED:
+        return False
+    bound, suffix = 10, 2
+    for row in range(first, last):
+        if row - first == bound:
+            bound, suffix = 10 * bound, suffix + 1
+        size = length + (suffix if last - first > 1 else 0)
+        if rows.ids[row] + size > _MOST_TEXT:
+            return False
+        rows.ids[row + 1] = rows.ids[row] + size
+    return True
+
+
+@njit(**OPTIONS)
+def _read_body(data, base, places, kinds, score_place, first, rows):
+    """Read the rows of both sides; behind the last one, or -1."""
+    row, at, out = first, places[INPUT] - base, places[OUTPUT] - base
+    while True:
+        at, out = _skip_rows(data, at), _skip_rows(data, out)
+        if byte(data, at) == QUOTE or byte(data, out) == QUOTE:
+            return row if byte(data, at) == byte(data, out) and row > first else -1
+        rows.scores[row], out = _score(data, out, score_place)
+        at = _features(data, at, base, kinds, rows.numbers, rows.states, rows.starts, rows.ends, row)
+        if at < 0 or out < 0:
+            return -1
+        row += 1
+
+
+@njit(**OPTIONS)
+def _read_line(data, base, places, kinds, score_place, line, first, rows):
+    """Read all rows of a line; behind the last one, or -1."""
+    moment, timed = moment_of(data, places[TIME] - base, places[TIME + 1] - base)
+    status, known = _status(data, places[STATUS] - base, places[STATUS + 1] - base)
+    latency, measured = _latency(data, places[LATENCY] - base, places[LATENCY + 1] - base)
+    if not (timed and known and measured):
+        return -1
+    last = _read_body(data, base, places, kinds, score_place, first, rows)
+    if last < 0 or not _number_ids(places, first, last, rows):
+        return -1
+    segments = (places.shape[0] - SEGMENTS) // 2
+    version = rows.starts.shape[0] - segments - 1
+    for i in range(segments + 1):
+        part = SEGMENTS + 2 * (i - 1) if i else MODEL_VERSION
+        if not _repeat(places, part, version + i, first, last, rows):
+            return -1
+    rows.lines[first:last] = line
+    rows.times[first:last] = moment
+    rows.latencies[first:last] = latency
+    rows.statuses[first:last] = status
+    return last
+
+
+@njit(int64(BYTES, BYTES, int64[:, ::1], int64[::1], int64, _ROWS), **OPTIONS)
+def read_rows(data, side, places, kinds, score_place, rows):
+    """Read the rows of all lines; a line that cannot be read for certain becomes `SLOW`.
+
+    Args:
+        data: Lines.
+        side: What does not lie there.
+        places: Of each line.
+        kinds: For each feature the number of its column, inverted (`~`) if it is one of text.
+        score_place: The score's place among the fields of the response.
+        rows: To be filled. Texts are the categorical features, the model's version, and the segments.
+
+    Returns:
+        How many rows there are.
+    """
+    row = 0
+    rows.ids[0] = 0
+    rows.ends[:, 0] = 0
+    for line in range(places.shape[0]):
+        found = places[line]
+        if found[ESCAPES] == SLOW:
+            continue
+        if found[INPUT] < data.shape[0]:
+            last = _read_line(data, 0, found, kinds, score_place, line, row, rows)
+        else:
+            last = _read_line(side, data.shape[0], found, kinds, score_place, line, row, rows)
+        if last < 0:
+            found[ESCAPES] = SLOW
+        else:
+            row = last
+    return row
+
+
+# --- Bytes from one place to another ---
+
+
+@njit(**OPTIONS)
+def _put(target, at, bits):
+    """Write eight bytes; the compiler makes one store of it."""
+    i = np.uint64(at)
+    for j in range(8):
+        target[i + np.uint64(j)] = np.uint8(bits >> np.uint64(8 * j) & np.uint64(0xFF))
+
+
+@njit(**OPTIONS)
+def _copy(source, start, end, target, at):
+    """Copy bytes, and up to seven more that do not count; behind the last that does."""
+    for i in range(0, end - start, 8):
+        _put(target, at + i, word(source, start + i))
+    return at + end - start
+
+
+@njit(void(BYTES, BYTES, int32[::1], int32[::1], uint8[::1]), **OPTIONS)
+def gather(data, side, starts, ends, target):
+    """Copy the texts of a column.
+
+    Args:
+        data: Lines.
+        side: What does not lie there.
+        starts: Where each text lies, shape (n,).
+        ends: Where it ends in `target`, behind a 0; shape (n + 1,).
+        target: At least `MARGIN` bytes longer than all texts.
+    """
+    base = data.shape[0]
+    for i in range(starts.shape[0]):
+        start, at, end = np.int64(starts[i]), np.int64(ends[i]), np.int64(ends[i + 1])
+        if start < base:
+            _copy(data, start, start + end - at, target, at)
+        else:
+            _copy(side, start - base, start - base + end - at, target, at)
+
+
+@njit(void(BYTES, BYTES, int64[:, ::1], int64[::1], int32[::1], uint8[::1]), **OPTIONS)
+def gather_ids(data, side, places, lines, ends, target):
+    """Copy the ids of rows, and number those of one line.
+
+    Args:
+        data: Lines.
+        side: What does not lie there.
+        places: Of each line.
+        lines: The line of each row, shape (n,).
+        ends: Where each id ends in `target`, behind a 0; shape (n + 1,).
+        target: At least `MARGIN` bytes longer than all ids.
+    """
+    base, number = data.shape[0], 0
+    for i in range(lines.shape[0]):
+        found = places[lines[i]]
+        part = _id_of(found)
+        start, length = found[part], found[part + 1] - found[part]
+        at, end = np.int64(ends[i]), np.int64(ends[i + 1])
+        if start < base:
+            _copy(data, start, start + length, target, at)
+        else:
+            _copy(side, start - base, start - base + length, target, at)
+        number = number + 1 if i > 0 and lines[i - 1] == lines[i] else 0
+        if end - at > length:
+            target[at + length] = _HASH
+            rest = number
+            for place in range(end - 1, at + length, -1):
+                target[place] = ZERO + rest % 10
+                rest //= 10
+
+
+@njit(**OPTIONS)
+def _code_unit(data, at):
+    """Four hexadecimal digits, which are known to be some, as a number."""
+    value = 0
+    for i in range(4):
+        digit = np.int64(byte(data, at + i))
+        value = 16 * value + (digit - ZERO if digit <= NINE else (digit | CASE) - 0x61 + 10)
+    return value
+
+
+@njit(**OPTIONS)
+def _put_utf8(target, at, code):
+    """Write a character beyond ASCII."""
+    more = 1 + (code >= 0x800) + (code >= 0x10000)
+    lead = (0xC0, 0xE0, 0xF0)[more - 1]
+    target[at] = lead | code >> 6 * more
+    for i in range(1, more + 1):
+        target[at + i] = 0x80 | (code >> 6 * (more - i) & 0x3F)
+    return at + more + 1
+
+
+@njit(**OPTIONS)
+def _unescape(data, at, target, to):
+    """Write what an escape means; where both go on, or twice -1 if the reader in Python is to say."""
+    letter = byte(data, at + 1)
+    if letter == LETTER_T or letter == SLASH:
+        target[to] = TAB if letter == LETTER_T else SLASH
+        return at + 2, to + 1
+    if letter == LETTER_R and byte(data, at + 2) == BACKSLASH and byte(data, at + 3) == LETTER_N:
+        at += 2
+        letter = LETTER_N
+    if letter == LETTER_N:
+        target[to] = NEWLINE
+        return at + 2, to + 1
+    if letter != LETTER_U:
+        return -1, -1
+    code = _code_unit(data, at + 2)
+    at += 6
+    if 0xD800 <= code < 0xDC00 and byte(data, at) == BACKSLASH and byte(data, at + 1) == LETTER_U:
+        low = _code_unit(data, at + 2) - 0xDC00
+        code = 0x10000 + (code - 0xD800 << 10) + low if 0 <= low < 0x400 else code
+        at += 6
+    if code < 0x80 or 0xD800 <= code < 0xE000:
+        return -1, -1
+    return at, _put_utf8(target, to, code)
+
+
+@njit(**OPTIONS)
+def _copy_unescaped(data, at, end, target, to):
+    """Write the text that a JSON string means; behind it, or -1 if the reader in Python is to say."""
+    while at < end:
+        bits = word(data, at)
+        plain = min(trailing_zeros(zero_bytes(bits ^ BACKSLASHES)) >> 3, end - at)
+        _put(target, to, bits)
+        at, to = at + plain, to + plain
+        if at < end and byte(data, at) == BACKSLASH:
+            at, to = _unescape(data, at, target, to)
+            if at < 0:
+                return -1
+    return to
+
+
+@njit(**OPTIONS)
+def _move(data, base, places, side, side_base, to):
+    """Copy the parts of a line; behind the last one, or -1."""
+    for part in range(INPUT, places.shape[0], 2):
+        if part != ESCAPES:
+            start, end = places[part] - base, places[part + 1] - base
+            stop = _copy_unescaped(data, start, end, side, to)
+            if stop < 0:
+                return -1
+            side[stop] = QUOTE
+            places[part], places[part + 1] = side_base + to, side_base + stop
+            to = stop + 1
+    return to
+
+
+@njit(int64(BYTES, uint8[::1], int64, int64[:, ::1]), **OPTIONS)
+def resolve_escapes(data, side, used, places):
+    """Copy the parts of lines whose bodies have escapes to `side`, without the escapes.
+
+    Args:
+        data: Lines.
+        side: To be filled. Has room for all such lines, and `MARGIN` bytes more.
+        used: Bytes of it that are filled already.
+        places: Of each line. A line with an escape that is not known here becomes `SLOW`.
+
+    Returns:
+        How many rows there are at most in all lines.
+    """
+    base, most_rows = data.shape[0], 0
+    for line in range(places.shape[0]):
+        found = places[line]
+        if found[ESCAPES] == PLAIN:
+            most_rows += 1
+        elif found[ESCAPES] != SLOW:
+            if found[INPUT] < base:
+                to = _move(data, 0, found, side, base, used)
+            else:
+                to = _move(side, base, found, side, base, used)
+            if to < 0:
+                found[ESCAPES] = SLOW
+            else:
+                for at in range(found[INPUT] - base, found[INPUT + 1] - base):
+                    most_rows += byte(side, at) == NEWLINE
+                most_rows += 1
+                used = to
+    return most_rows

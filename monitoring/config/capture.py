@@ -1,0 +1,228 @@
+"""What may stand in the blocks `capture` and `columns` of a model: where the logs are, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from monitoring.config.values import Duration, Label, Strict
+
+# What a feature is in the captures, and what is kept of it
+CapturedType = Literal["numeric", "categorical", "text"]
+FeatureType = Literal["numeric", "categorical"]
+Task = Literal["binary", "multiclass", "regression"]
+
+_DIRECTIVES = {"Y": 0, "m": 1, "d": 2, "H": 3}
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class Csv(Strict):
+    """How CSV objects are written, for the format `csv`."""
+
+    delimiter: str = Field(",", min_length=1, max_length=1, description="One character between two fields.")
+    header: bool = Field(True, description="Whether the first line names the columns; else `columns` says them.")
+    columns: list[str] = Field([], description="Names of the fields of a file without a header, by position.")
+    encoding: Literal["utf-8", "latin-1", "utf-16"] = Field("utf-8", description="Of the text. A BOM is skipped.")
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if not self.header and not self.columns:
+            raise ValueError("a file without a header needs `columns`: the names of its fields, in their order")
+        return self
+
+
+class Capture(Strict):
+    """Where the inference logs are."""
+
+    format: Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])] = Field(
+        ["sagemaker"],
+        min_length=1,
+        description="How the records are written: a format of the [list](formats.md), or one that a package of yours"
+        " adds. With several, each object is read by the first one that knows it.",
+    )
+    uri: str = Field(
+        description="Prefix over the folders: `s3://bucket/prefix`, an absolute path, or a path inside the monitor's"
+        " own store."
+    )
+    folders: str = Field(
+        "%Y/%m/%d/%H",
+        description="How folders below the prefix name a time in UTC, with `%Y`, `%m`, `%d` and `%H`, such as"
+        " `dt=%Y-%m-%d/hour=%H`. Empty: there are none.",
+    )
+    dated_by: Literal["inference", "delivery", "nothing"] | None = Field(
+        None,
+        description="What the time of an object says. `inference`: when the inferences in it were made. `delivery`:"
+        " when it came. `nothing`: each object is read once, by the first run that finds it. Default: `inference`"
+        " with folders, `nothing` without.",
+    )
+    late: Duration = Field(
+        timedelta(days=3),
+        description="How long after a window captures may still come: they make a new revision. 3d: a long weekend."
+        " What comes later is set aside.",
+    )
+    batch_bytes: int = Field(
+        64 * 2**20, gt=0, description="Objects are read in batches of about this size, one Airflow task each."
+    )
+    csv: Csv = Field(Csv(), description="For `format: csv`.")
+
+    @field_validator("folders")
+    @classmethod
+    def _folders(cls, value: str) -> str:
+        found = re.findall(r"%(.?)", value)
+        unknown = [name for name in found if name not in _DIRECTIVES]
+        if unknown:
+            raise ValueError(f"%{unknown[0]} is not known; use %Y, %m, %d and %H")
+        if found != list(_DIRECTIVES)[: len(found)] or value and len(found) < 3:
+            raise ValueError("name the year, the month, the day and maybe the hour, each once and in this order")
+        if value != value.strip("/"):
+            raise ValueError("must neither begin nor end with a slash")
+        return value
+
+    @model_validator(mode="after")
+    def _folders_for_inferences(self) -> Self:
+        if self.dated_by == "inference" and not self.folders:
+            raise ValueError("dated_by: inference needs folders that name the time")
+        return self
+
+    @property
+    def dates(self) -> Literal["inference", "delivery", "nothing"]:
+        """What the time of an object says."""
+        return self.dated_by or ("inference" if self.folders else "nothing")
+
+    @property
+    def hourly(self) -> bool:
+        """Whether folders name the hour, and not only the day."""
+        return "%H" in self.folders
+
+
+class Privacy(Strict):
+    """What is kept of the values that were captured. It is applied before anything is stored."""
+
+    columns: dict[str, Literal["keep", "drop", "hash"] | list[float]] = Field(
+        {},
+        description="Per feature or segment: `keep` (default); `drop`: nothing of it is stored; `hash`: a keyed hash"
+        " instead of the value, as a category; a list of numbers: only the interval between two of them, as a"
+        " category.",
+    )
+    fold_below: int = Field(
+        0,
+        ge=0,
+        description="A category that the baseline does not have, and that fewer rows of a batch than this hold, is"
+        " stored as `(rare)`. 0: none is.",
+    )
+    show_rows: bool = Field(
+        False,
+        description="Whether values of single rows may stand in a report: in Evidently's plots of raw values, and in"
+        " the details of quarantined records.",
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _edges(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, rule in value.items():
+            if isinstance(rule, list) and (not rule or sorted(set(rule)) != rule):
+                raise ValueError(f"{name}: the numbers of a bucket ascend")
+        return value
+
+    @property
+    def hides(self) -> bool:
+        """Whether any column is kept otherwise than it was captured."""
+        return any(rule != "keep" for rule in self.columns.values())
+
+
+class Columns(Strict):
+    """What the columns of a record mean."""
+
+    task: Task = Field(
+        "binary",
+        description="What the model predicts. The score is the probability of the positive class (`binary`), that of"
+        " the predicted class (`multiclass`), or the prediction itself (`regression`).",
+    )
+    features: dict[str, CapturedType] = Field(
+        {},
+        description="Every feature and its type. CSV payloads are read by position in this order. Of a `text` only"
+        " its length in characters is kept.",
+    )
+    outputs: list[str] = Field(
+        ["score"],
+        description="Names of the fields of a response without names, by position. Empty: responses are not captured.",
+    )
+    score: str = Field("score", description="The response field that holds the score; empty: there is none.")
+    prediction: str = Field(
+        "", description="The response field that holds the predicted class. Empty: `threshold` decides (`binary`)."
+    )
+    threshold: float = Field(0.5, ge=0, le=1, description="A score at or above it counts as a positive prediction.")
+    positive: Label = Field("1", description="The label that means the positive class; every other label is negative.")
+    event_id: str = Field("", description="The column with the event id, where the format does not say it.")
+    event_time: str = Field(
+        "",
+        description="The column with the time of the inference, where the format does not say it: ISO 8601, or a"
+        " number of seconds, milli-, micro- or nanoseconds since 1970. Without one it is the time of the object.",
+    )
+    model_version: str = Field("model_version", description="The column or attribute with the model's version.")
+    latency_ms: str = Field("latency_ms", description="The column or attribute with the milliseconds of the call.")
+    status: str = Field("status", description="The column or attribute with the HTTP status of the response.")
+    segments: list[str] = Field([], description="Columns or attributes that tell groups of inferences apart.")
+    references: list[str] = Field(
+        [], description="Columns that hold the URI of an input which is stored elsewhere, such as an image."
+    )
+    paths: dict[str, str] = Field(
+        {},
+        description="Where a column is in a record, if its name does not say it: `{age: customer.age, first:"
+        " 'x[0]'}`. Names that are not in the request are looked for in the response.",
+    )
+    privacy: Privacy = Field(Privacy(), description="What is kept of the values.")
+
+    @model_validator(mode="after")
+    def _one_meaning_each(self) -> Self:
+        if not self.features and not self.outputs:
+            raise ValueError("there is nothing to watch: give features or outputs")
+        _refuse_repeated("outputs", self.outputs)
+        _refuse_repeated("segments", self.segments)
+        unknown = set(self.privacy.columns) - set(self.features) - set(self.segments)
+        if unknown:
+            raise ValueError(f"privacy: {sorted(unknown)[0]!r} is neither a feature nor a segment")
+        for name, rule in self.privacy.columns.items():
+            if isinstance(rule, list) and self.features.get(name) != "numeric":
+                raise ValueError(f"privacy: {name!r} is not numeric and has no intervals")
+        return self
+
+    @property
+    def stored(self) -> dict[str, FeatureType]:
+        """Every feature that is kept, and what it is then.
+
+        >>> Columns(features={"age": "numeric", "note": "text"}, privacy={"columns": {"age": [18, 65]}}).stored
+        {'age': 'categorical', 'note': 'numeric'}
+        """
+        found: dict[str, FeatureType] = {}
+        for name, kind in self.features.items():
+            rule = self.privacy.columns.get(name, "keep")
+            if rule == "hash" or isinstance(rule, list):
+                found[name] = "categorical"
+            elif rule != "drop":
+                found[name] = "categorical" if kind == "categorical" else "numeric"
+        return found
+
+    @property
+    def stored_segments(self) -> list[str]:
+        """Every segment that is kept."""
+        return [name for name in self.segments if self.privacy.columns.get(name) != "drop"]
+
+    def path(self, name: str) -> str:
+        """Where a column is in a record."""
+        return self.paths.get(name, name)
+
+
+def _refuse_repeated(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what}: {name!r} stands twice")
+        seen.add(name)

@@ -1,0 +1,363 @@
+"""What a run read, brought together: duplicates dropped, and for each window the profile of what it got.
+
+A record is a duplicate when its event id came before: earlier in the same run, in the run before, or in an earlier
+run for the same window. So what a run drops depends on no more than its own captures and those of one run before it,
+unless records come late.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import reduce
+from itertools import groupby
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from monitoring import documents
+from monitoring.baseline import baseline_for
+from monitoring.capture.pinning import load_manifest, pin, pinned
+from monitoring.capture.records import Half, from_parquet
+from monitoring.engine.fingerprints import Fingerprints, find_repeats
+from monitoring.engine.halves import Pairs, alone
+from monitoring.engine.parts import Target, part_profile, profile_of, spec_of
+from monitoring.engine.reading import Batch, Sorter, batch_count, load_batch, manifest_reader, read_batch, reread
+from monitoring.errors import StoredDocumentError
+from monitoring.monitor import Monitor
+from monitoring.profile import Packed, WindowProfile
+from monitoring.store import ObjectInfo
+from monitoring.window import LENGTHS, Window
+
+KIND, SCHEMA_VERSION = "intake", 1
+WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a run brought to one window: `read = profiled + duplicate`.
+
+    Attributes:
+        read: Records of the window.
+        profiled: Those that count.
+        duplicate: Those whose event id came before.
+        conflicting: Duplicates that say something else than the record before them.
+        missing_columns: Rows without a feature that the records read together lack, by feature.
+        changed_columns: Rows with a value that does not parse, like most, by feature.
+        new_columns: Columns that no feature declares.
+        parts: The keys of the parts, without extension, with their rows and the runs of rows that are dropped.
+    """
+
+    read: int
+    profiled: int
+    duplicate: int
+    conflicting: int
+    missing_columns: dict[str, int]
+    changed_columns: dict[str, int]
+    new_columns: tuple[str, ...]
+    parts: tuple[tuple[str, int, tuple[tuple[int, int], ...]], ...]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From the JSON values of `asdict`."""
+        parts = tuple((key, rows, tuple((at, n) for at, n in dropped)) for key, rows, dropped in data["parts"])
+        return cls(**{**data, "new_columns": tuple(data["new_columns"]), "parts": parts})
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a run read: `read = profiled + duplicate + quarantined`.
+
+    Attributes:
+        read: Rows that were read.
+        profiled: Rows that count, of all windows.
+        duplicate: Rows whose event id came before.
+        conflicting: Duplicates that say something else than the record before them.
+        quarantined: Rows that could not be used, by reason.
+        waiting: Rows of one side, whose other side may still come.
+        targets: The windows that got records, and how many of them count.
+        content: Hash of every object's key and content.
+    """
+
+    read: int
+    profiled: int
+    duplicate: int
+    conflicting: int
+    quarantined: dict[str, int]
+    waiting: int
+    targets: dict[str, int]
+    content: str
+
+    @classmethod
+    def load(cls, monitor: Monitor, window: Window) -> Self:
+        """What `complete` wrote."""
+        key = monitor.layout.intake(window)
+        body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
+        return cls(**body)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One part of a run: records of one window."""
+
+    window: Window
+    key: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """One side that waits: its object, and since which run."""
+
+    info: ObjectInfo
+    since: str
+    rows: int
+    key: str
+
+
+def is_complete(monitor: Monitor, window: Window) -> bool:
+    """Whether everything that a window's run reads was read."""
+    return monitor.store.exists(monitor.layout.intake(window))
+
+
+def ensure_complete(monitor: Monitor, window: Window) -> None:
+    """Read what a window's run reads, if it has not come yet, so that what looks back at it finds it."""
+    if monitor.started(window) and not is_complete(monitor, window):
+        _ensure_read(monitor, window)
+        complete(monitor, window)
+
+
+def _ensure_read(monitor: Monitor, window: Window) -> None:
+    for batch in range(batch_count(pin(monitor, window))):
+        read_batch(monitor, window, batch)
+
+
+def complete(monitor: Monitor, window: Window) -> Intake:
+    """Bring the batches of a run together.
+
+    Args:
+        monitor: The model.
+        window: The window of the run; all its batches were read.
+    """
+    manifest = load_manifest(monitor, window)
+    batches = [load_batch(monitor, window, number) for number in range(batch_count(manifest))]
+    joined, waiting = _join_waiting(monitor, window, batches)
+    batches.append(joined)
+    parts = list(_parts(monitor, window, batches))
+    dropped, conflicting = _repeats(monitor, window, parts)
+    by_window: dict[Window, list[int]] = {}
+    for place, part in enumerate(parts):
+        by_window.setdefault(part.window, []).append(place)
+    brought = {}
+    for target, places in sorted(by_window.items()):
+        found = [(parts[i], dropped[i]) for i in places]
+        brought[target] = _bring(monitor, target, window, found, [b.targets.get(target) for b in batches], conflicting)
+    repeated = sum(batch.repeated for batch in batches)
+    intake = Intake(
+        read=sum(batch.read for batch in batches),
+        profiled=sum(item.profiled for item in brought.values()),
+        duplicate=sum(item.duplicate for item in brought.values()) + repeated,
+        conflicting=sum(item.conflicting for item in brought.values()),
+        quarantined=_sum(batch.quarantined for batch in batches),
+        waiting=sum(item.rows for item in waiting),
+        targets={target.label: item.profiled for target, item in brought.items()},
+        content=documents.fingerprint([batch.content for batch in batches]),
+    )
+    counted = intake.profiled + intake.duplicate + sum(intake.quarantined.values())
+    if intake.read != counted:
+        where = monitor.layout.intake(window)
+        raise StoredDocumentError(f"{intake.read} records read, {counted} accounted for", where=where)
+    if is_complete(monitor, window):  # read once more, in another way
+        for label in set(Intake.load(monitor, window).targets) - set(intake.targets):
+            monitor.store.delete(monitor.layout.arrival(monitor.window(label), window))
+    monitor.store.put(monitor.layout.intake(window), documents.encode(KIND, SCHEMA_VERSION, asdict(intake)))
+    return intake
+
+
+def _sum(parts: Iterable[Counter[str]]) -> dict[str, int]:
+    return dict(sorted(sum(parts, Counter[str]()).items()))
+
+
+def _parts(monitor: Monitor, window: Window, batches: list[Batch]) -> Iterable[_Part]:
+    """Every part of a run, in the order of its batches."""
+    for number, batch in enumerate(batches):
+        for target, brought in sorted(batch.targets.items()):
+            for index, rows in enumerate(brought.rows):
+                yield _Part(target, monitor.layout.part(target, window, number, index), rows)
+
+
+def _prints(monitor: Monitor, parts: Iterable[_Part]) -> list[Fingerprints]:
+    return [Fingerprints.unpack(monitor.store.get(f"{part.key}.arrow")) for part in parts]
+
+
+def _repeats(monitor: Monitor, window: Window, parts: list[_Part]) -> tuple[list[Any], dict[str, int]]:
+    """The rows of each part whose event id came before; and per part how many of them say something else."""
+    own = _prints(monitor, parts)
+    ends = np.cumsum([0, *(len(item) for item in own)])
+    everything = Fingerprints.concat(own)
+    found = find_repeats(everything, Fingerprints.concat(_prints(monitor, _parts_of_run_before(monitor, window))))
+    drop, conflict = np.zeros(len(everything), bool), np.zeros(len(everything), bool)
+    drop[found.dropped], conflict[found.conflicting] = True, True
+    for target, group in groupby(sorted(range(len(parts)), key=lambda i: (parts[i].window, i)), lambda i: parts[i].window):
+        before = _prints(monitor, _earlier_parts(monitor, target, window))
+        if before:
+            rows = np.concatenate([np.arange(ends[i], ends[i + 1]) for i in group])
+            rows = rows[~drop[rows]]
+            again = find_repeats(everything.take(rows), Fingerprints.concat(before))
+            drop[rows[again.dropped]], conflict[rows[again.conflicting]] = True, True
+    pieces = [np.flatnonzero(drop[ends[i] : ends[i + 1]]) for i in range(len(parts))]
+    return pieces, {part.key: int(conflict[ends[i] : ends[i + 1]].sum()) for i, part in enumerate(parts)}
+
+
+def _parts_of_run_before(monitor: Monitor, window: Window) -> list[_Part]:
+    before = window.shift(-1)
+    if monitor.config.capture.dates == "nothing" or not monitor.started(before):
+        return []
+    _ensure_read(monitor, before)
+    batches = [load_batch(monitor, before, i) for i in range(batch_count(load_manifest(monitor, before)))]
+    return list(_parts(monitor, before, batches))
+
+
+def _earlier_parts(monitor: Monitor, target: Window, run: Window) -> list[_Part]:
+    """What other runs had brought to a window before this run; that of the run just before is looked at anyway."""
+    seen = visible_runs(monitor, target, run)
+    others = [other for other in seen if other not in (run, run.shift(-1))]
+    found = [brought_by(monitor, target, other) for other in others]
+    return [_Part(target, key, rows) for item in found for key, rows, _ in item.parts]
+
+
+def visible_runs(monitor: Monitor, window: Window, until: Window) -> list[Window]:
+    """The runs that brought records to a window, as far as the run of `until` knew, oldest first."""
+    runs = runs_with_arrivals(monitor, window)
+    later = [run for run in runs if run > until]
+    if later:
+        earlier = load_manifest(monitor, until).earlier if pinned(monitor, until) else frozenset()
+        later = [run for run in later if run in earlier]
+    return [*(run for run in runs if run <= until), *later]
+
+
+def runs_with_arrivals(monitor: Monitor, window: Window) -> list[Window]:
+    """The runs that brought records to a window, oldest first."""
+    prefix = monitor.layout.arrivals(window)
+    names = [key.removeprefix(prefix).removesuffix(".bin") for key in monitor.store.keys(prefix)]
+    return sorted(run for name in names if (run := monitor.window_or_none(name)) is not None)
+
+
+def brought_by(monitor: Monitor, window: Window, run: Window) -> Brought:
+    """What one run brought to a window."""
+    return Brought.from_json(packed_arrival(monitor, window, run).about["brought"])
+
+
+def packed_arrival(monitor: Monitor, window: Window, run: Window) -> Packed:
+    """The stored profile of what one run brought to a window."""
+    key = monitor.layout.arrival(window, run)
+    return Packed.read(monitor.store.get(key), key)
+
+
+def _bring(
+    monitor: Monitor,
+    target: Window,
+    run: Window,
+    parts: list[tuple[_Part, Any]],
+    of_batches: list[Target | None],
+    conflicting: dict[str, int],
+) -> Brought:
+    """Write what a run brought to a window: its profile without the rows that are dropped."""
+    baseline = baseline_for(monitor, target)
+    profile = WindowProfile.empty(spec_of(baseline))
+    for part, dropped in parts:
+        found = None if len(dropped) else part_profile(monitor, part.key, baseline)
+        profile = profile.merge(found or profile_of(_without(monitor, part.key, dropped), baseline))
+    read, gone = sum(part.rows for part, _ in parts), sum(len(dropped) for _, dropped in parts)
+    targets = [item for item in of_batches if item is not None]
+    brought = Brought(
+        read=read,
+        profiled=read - gone,
+        duplicate=gone,
+        conflicting=sum(conflicting[part.key] for part, _ in parts),
+        missing_columns=_sum(Counter(item.missing_columns) for item in targets),
+        changed_columns=_sum(Counter(item.changed_columns) for item in targets),
+        new_columns=tuple(sorted(reduce(set.union, (item.new_columns for item in targets), set()))),
+        parts=tuple((part.key, part.rows, _runs(dropped)) for part, dropped in parts),
+    )
+    version = baseline.version if baseline else ""
+    monitor.store.put(monitor.layout.arrival(target, run), profile.pack(brought=asdict(brought), baseline=version))
+    return brought
+
+
+def _runs(rows: Any) -> tuple[tuple[int, int], ...]:
+    """Ascending row numbers as runs: first and count."""
+    if not len(rows):
+        return ()
+    starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    counts = np.diff(np.append(starts, len(rows)))
+    return tuple((int(rows[at]), int(n)) for at, n in zip(starts, counts, strict=True))
+
+
+def _without(monitor: Monitor, key: str, dropped: Any) -> pa.Table:
+    table = from_parquet(monitor.store.get(f"{key}.parquet"))
+    keep = np.ones(table.num_rows, bool)
+    keep[dropped] = False
+    return table.filter(pa.array(keep))
+
+
+def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tuple[Batch, list[_Waiting]]:
+    """Join the sides that no batch could join by itself; what waits on.
+
+    Sides are not stored while they wait, since nothing may be stored that privacy forbids: their objects are read
+    once more.
+    """
+    manifest = load_manifest(monitor, window)
+    candidates: dict[str, tuple[ObjectInfo, str, set[str]]] = {}
+    for info, since, key in _waited(monitor, window):
+        candidates.setdefault(info.key, (info, since, set()))[2].add(key)
+    for batch in batches:
+        for key, _, index in batch.waiting:
+            info = manifest.objects[index]
+            candidates.setdefault(info.key, (info, window.label, set()))[2].add(key)
+    sorter = Sorter(monitor, window, len(batches))
+    pairs, since_of = Pairs(), {}
+    for info, since, keys in candidates.values():
+        for half in reread(monitor, info):
+            if isinstance(half, Half) and half.key in keys:
+                since_of.setdefault(half.key, (info, since))
+                sorter.add(pairs.add(half, 0))
+    left = []
+    for half in pairs.rest():
+        info, since = since_of[half.key]
+        if monitor.window(since).end + monitor.config.capture.late <= window.start:
+            sorter.add([alone(half)])
+        else:
+            left.append(_Waiting(info, since, max(len(half.rows), 1), half.key))
+    sorter.close()
+    sorter.batch.reader = manifest_reader(monitor, manifest)
+    _write_waiting(monitor, window, left)
+    return sorter.batch, left
+
+
+def _waited(monitor: Monitor, window: Window) -> list[tuple[ObjectInfo, str, str]]:
+    before = (window.shift(-back) for back in range(1, late_windows(monitor) + 2))
+    last = next((past for past in before if monitor.started(past) and is_complete(monitor, past)), None)
+    key = monitor.layout.waiting(last) if last else ""
+    if not key or not monitor.store.exists(key):
+        return []
+    body = documents.decode(monitor.store.get(key), WAITING, 1, key)
+    return [(ObjectInfo(i["key"], i["size"], i["etag"]), i["since"], i["inference"]) for i in body["sides"]]
+
+
+def late_windows(monitor: Monitor) -> int:
+    """How many windows back captures may still come for."""
+    return -(-monitor.config.capture.late // LENGTHS[monitor.config.every])
+
+
+def _write_waiting(monitor: Monitor, window: Window, left: list[_Waiting]) -> None:
+    sides = [
+        {"key": w.info.key, "size": w.info.size, "etag": w.info.etag, "since": w.since, "inference": w.key}
+        for w in left
+    ]
+    key = monitor.layout.waiting(window)
+    if sides or monitor.store.exists(key):
+        monitor.store.put(key, documents.encode(WAITING, 1, {"sides": sides}))
+

@@ -1,0 +1,106 @@
+"""Parts: the records that one batch of a run brought to one window, with their profile and their fingerprints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pyarrow as pa
+
+from monitoring.baseline import Baseline, baseline_for
+from monitoring.capture import records
+from monitoring.engine.fingerprints import Fingerprints
+from monitoring.monitor import Monitor
+from monitoring.profile import Packed, ProfileSpec, WindowProfile
+from monitoring.window import Window
+
+# Rows that are held before they are written
+PART_ROWS = 1 << 19
+
+
+@dataclass
+class Target:
+    """What one batch brought to one window.
+
+    Attributes:
+        rows: Rows per part.
+        missing_columns: Rows without a feature that the records read together lack, by feature.
+        changed_columns: Rows with a value that does not parse, like most, by feature.
+        new_columns: Columns that no feature declares.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    missing_columns: dict[str, int] = field(default_factory=dict)
+    changed_columns: dict[str, int] = field(default_factory=dict)
+    new_columns: set[str] = field(default_factory=set)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "rows": self.rows,
+            "missing_columns": dict(sorted(self.missing_columns.items())),
+            "changed_columns": dict(sorted(self.changed_columns.items())),
+            "new_columns": sorted(self.new_columns),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From `to_json`."""
+        return cls(data["rows"], data["missing_columns"], data["changed_columns"], set(data["new_columns"]))
+
+
+class PartWriter:
+    """Writes the records of one window as they come, a part at a time.
+
+    Args:
+        monitor: The model.
+        window: The window that the records belong to.
+        run: The window whose run reads them.
+        batch: Which of its batches.
+    """
+
+    def __init__(self, monitor: Monitor, window: Window, run: Window, batch: int) -> None:
+        self._monitor, self._place = monitor, (window, run, batch)
+        self._held: list[pa.Table] = []
+        self._baseline = baseline_for(monitor, window)
+        self.target = Target()
+
+    def add(self, table: pa.Table) -> None:
+        """Add some records."""
+        self._held.append(table)
+        while sum(part.num_rows for part in self._held) >= PART_ROWS:
+            self._write(PART_ROWS)
+
+    def close(self) -> None:
+        """Write what is held."""
+        held = sum(part.num_rows for part in self._held)
+        if held:
+            self._write(held)
+
+    def _write(self, rows: int) -> None:
+        held = pa.concat_tables(self._held)
+        table, self._held = held.slice(0, rows), [held.slice(rows)]
+        key = self._monitor.layout.part(*self._place, len(self.target.rows))
+        store, version = self._monitor.store, self._baseline.version if self._baseline else ""
+        store.put(f"{key}.arrow", Fingerprints.of(table).pack())
+        store.put(f"{key}.bin", profile_of(table, self._baseline).pack(baseline=version))
+        store.put(f"{key}.parquet", records.to_parquet(table))
+        self.target.rows.append(rows)
+
+
+def profile_of(table: pa.Table, baseline: Baseline | None) -> WindowProfile:
+    """The profile of records on the edges of a baseline."""
+    return WindowProfile.of(table, spec_of(baseline))
+
+
+def spec_of(baseline: Baseline | None) -> ProfileSpec:
+    """What is profiled, and on which edges."""
+    return baseline.reference.spec if baseline else ProfileSpec({})
+
+
+def part_profile(monitor: Monitor, key: str, baseline: Baseline | None) -> WindowProfile | None:
+    """The stored profile of a part; None when it was made on the edges of another baseline."""
+    packed = Packed.read(monitor.store.get(f"{key}.bin"), f"{key}.bin")
+    if packed.about["baseline"] != (baseline.version if baseline else ""):
+        return None
+    return WindowProfile.unpack(packed, spec_of(baseline))
