@@ -145,7 +145,9 @@ def main() -> None:
                 results.append(result)
     size = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
     print(f"{given.rows:,} rows, {size / 1e6:,.0f} MB, {given.threads} threads, medians of {given.rounds}")
-    medians = {name: {key: median(r[key] for r in rs) for key in ("wall", "cpu", "peak_mb")} for name, rs in found.items()}
+    medians = {
+        name: {key: median(r[key] for r in rs) for key in ("wall", "cpu", "peak_mb")} for name, rs in found.items()
+    }
     for name, values in medians.items():
         print(f"{name:8} {values['wall']:7.3f} s wall {values['cpu']:7.3f} s CPU {values['peak_mb']:7.0f} MB at most")
     if "duckdb" in medians:

@@ -17,18 +17,18 @@ import pyarrow.parquet as pq
 
 from monitoring import documents, history
 from monitoring.baseline import Baseline, baseline_for
-from monitoring.capture.pinning import pin
+from monitoring.capture.pinning import load_manifest, pin
 from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
-from monitoring.engine.intake import complete, ensure_complete, late_windows
+from monitoring.engine.intake import complete, ensure_complete, runs_with_arrivals
 from monitoring.engine.reading import batch_count, read_batch
-from monitoring.engine.windows import arrivals, load_records, load_window, profiled_by
+from monitoring.engine.windows import arrivals, load_records, load_window, profiled_by, record_count
 from monitoring.judge import Status, Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.judge.checks import Evidence
 from monitoring.judge.judge import Look, judge
-from monitoring.labels import Joined, join, label_state
+from monitoring.labels import Joined, join, label_state, unlabelled
 from monitoring.labels.epochs import EpochReader, pin_epochs, pinned_epochs, visible_epochs
 from monitoring.monitor import Monitor
 from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
@@ -105,11 +105,12 @@ def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> lis
     The last one is taken when the labels' horizon has passed, whether or not labels came.
     """
     final = monitor.final_epoch(window)
-    ids = arrivals(monitor, window, final.shift(late_windows(monitor)))
-    looks = {run for run, _ in ids if run > window and profiled_by(monitor, window, run)}
+    known_at_once = load_manifest(monitor, window).earlier
+    runs = [run for run in runs_with_arrivals(monitor, window) if run > window and run not in known_at_once]
+    looks = {run for run in runs if profiled_by(monitor, window, run)}
     visible = visible_epochs(monitor, window, final)
-    tables = epochs.visible(window, final)
-    changes = label_state(ids, list(zip(visible, tables, strict=True)))
+    ids = arrivals(monitor, window, max([final, *looks])) if visible else []
+    changes = label_state(ids, list(zip(visible, epochs.visible(window, final), strict=True)))
     for epoch, changed in zip(visible, changes, strict=True):
         if epoch > window and not epochs.pinned(epoch):
             looks = {run for run in looks if run < epoch}
@@ -250,8 +251,10 @@ def _trailing(
 
 
 def _join(monitor: Monitor, window: Window, until: Window, epochs: EpochReader) -> Joined:
-    ids = load_records(monitor, window, ["event_id"], until)["event_id"]
-    return join(ids, epochs.visible(window, until))
+    tables = epochs.visible(window, until)
+    if not any(table.num_rows for table in tables):
+        return unlabelled(record_count(monitor, window, until))
+    return join(load_records(monitor, window, ["event_id"], until)["event_id"], tables)
 
 
 def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:

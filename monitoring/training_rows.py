@@ -129,8 +129,8 @@ def _canonical(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline, *,
     places = _places(columns, baseline)
     body = {}
     for field in wanted:
-        place = places.get(field.name, "")
-        if place in raw.column_names:
+        place = places.get(field.name)
+        if place is not None and place in raw.column_names:
             kind = pa.string() if field.name in texts else field.type
             found = _cast(raw[place], place, kind, uri)
             body[field.name] = _lengths(found) if field.name in texts else found
@@ -144,7 +144,9 @@ def _canonical(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline, *,
 
 def _places(columns: Columns, baseline: Baseline) -> dict[str, str]:
     """Where the file has what stands in a record."""
-    places = {"event_id": "event_id", "event_time": baseline.time, "score": baseline.score if columns.score else ""}
+    places = {"event_id": "event_id", "event_time": baseline.time}
+    if columns.score:
+        places["score"] = baseline.score
     for prefix, names in (
         (FEATURE_PREFIX, columns.features),
         (SEGMENT_PREFIX, columns.segments),

@@ -172,8 +172,13 @@ def test_accounting_adds_up_in_every_verdict(world: Any) -> None:
         assert labels["read"] == sum(labels[part] for part in parts)
         if verdict.window == world.window(1):
             assert records == {
-                **{"read": 323, "profiled": 300, "duplicate": 20, "quarantined": {"not_json": 3}},
-                **{"conflicting": 0, "late": 0, "waiting": 0},
+                "read": 323,
+                "profiled": 300,
+                "duplicate": 20,
+                "quarantined": {"not_json": 3},
+                "conflicting": 0,
+                "late": 0,
+                "waiting": 0,
             }
             assert labels["quarantined"] == 2
 

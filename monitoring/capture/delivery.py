@@ -120,7 +120,7 @@ class Delivery:
 
     def line(self, entry: Entry) -> tuple[datetime, bytes] | DropReason:
         """The hour and the line of an entry; bodies that go beside it are written first."""
-        event_id, event_time, attributes, asked, answered = entry
+        _, event_id, event_time, attributes, asked, answered = entry
         try:
             request = self._side("INPUT", asked, event_time)
             response = self._side("OUTPUT", answered, event_time)

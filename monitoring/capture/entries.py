@@ -25,9 +25,9 @@ Copied = tuple[Side, Side, int]
 Sent = tuple[bytes | None, str | None]
 
 
-# One call as it waits in the buffer: event id, event time, attributes, request, response. A plain tuple, since the
-# garbage collector looks at every object of a class, and there may be very many of these.
-Entry = tuple[str, datetime, dict[str, object], Side, Side]
+# One call as it waits in the buffer: bytes as estimated, event id, event time, attributes, request, response. A plain
+# tuple, since the garbage collector goes through all objects of a class, and there may be very many of these.
+Entry = tuple[int, str, datetime, dict[str, object], Side, Side]
 
 
 def new_event_id() -> str:

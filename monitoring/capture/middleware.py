@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 from monitoring.capture.delivery import DropReason
@@ -14,6 +14,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _LONGEST_ID = 128
@@ -81,13 +82,16 @@ class CaptureMiddleware:
 
         async def send_copied(message: Message) -> None:
             if message["type"] == "http.response.start":
-                call.answer(message)
-                message = self._named(message, event_id)
+                headers = list(message.get("headers", ()))
+                call.answer(message["status"], headers)
+                message = {**message, "headers": self._named(headers, event_id)}
             elif message["type"] == "http.response.body":
                 call.response.add(message)
-            await send(message)
-            if call.response.complete:
-                call.end()
+            try:
+                await send(message)
+            finally:  # whether or not the caller has waited for it
+                if call.response.complete:
+                    call.end()
 
         try:
             await self._app(scope, receive_copied, send_copied)
@@ -104,11 +108,10 @@ class CaptureMiddleware:
             given = ""
         return given if 0 < len(given) <= _LONGEST_ID and given.isprintable() else new_event_id()
 
-    def _named(self, message: Message, event_id: str) -> Message:
-        headers = list(message.get("headers", ()))
-        if self._response_header and all(name.lower() != self._response_header for name, _ in headers):
-            headers.append((self._response_header, event_id.encode()))
-        return {**message, "headers": headers}
+    def _named(self, headers: Headers, event_id: str) -> Headers:
+        name = self._response_header
+        wanted = name and all(key.lower() != name for key, _ in headers)
+        return [*headers, (name, event_id.encode())] if wanted else headers
 
     def _flushing(self, send: Send) -> Send:
         async def flush_first(message: Message) -> None:
@@ -160,9 +163,8 @@ class _Call:
         self.status = 500  # what servers answer for an application that says nothing
         self.attributes: dict[str, object] = {}
 
-    def answer(self, message: Message) -> None:
-        self.status = message["status"]
-        self._response_type = _header(message.get("headers", ()), b"content-type")
+    def answer(self, status: int, headers: Headers) -> None:
+        self.status, self._response_type = status, _header(headers, b"content-type")
 
     def end(self) -> None:
         """Record the call, once."""
@@ -183,7 +185,7 @@ class _Call:
         )
 
 
-def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+def _header(headers: Headers, name: bytes) -> str | None:
     """The first header of that name, if it is text."""
     found = next((value for key, value in headers if key.lower() == name), b"")
     try:

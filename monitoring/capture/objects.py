@@ -17,6 +17,7 @@ PIECE_BYTES = 8 * 2**20
 LONGEST_LINE = 64 * 2**20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOM = b"\xef\xbb\xbf"
+_HEAD_STEP = 1 << 16
 _BLANK = b" \t\r\n\0"
 
 
@@ -73,13 +74,13 @@ class CaptureObject:
 
     def head(self, count: int = 4096) -> bytes:
         """The first bytes of the decompressed content."""
+        parts, size = [], 0
         with self.open() as file:
-            start = file.read(max(count, 16))
-        parts = []
-        for part, _ in decompressed(iter([start])):
-            parts.append(part)
-            if sum(map(len, parts)) >= count:
-                break
+            for part, _ in decompressed(iter(lambda: file.read(_HEAD_STEP), b"")):
+                parts.append(part)
+                size += len(part)
+                if size >= count:
+                    break
         return b"".join(parts)[:count]
 
     def pieces(self, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece | Quarantined]:
@@ -189,7 +190,7 @@ class _Cutter:
 
 
 def compression(start: bytes) -> str:
-    """How content that begins so is compressed; empty when it is not.
+    r"""How content that begins so is compressed; empty when it is not.
 
     >>> compression(b"\\x1f\\x8b\\x08\\x00"), compression(b"{}")
     ('gzip', '')
@@ -223,22 +224,24 @@ def _chained(start: bytes, stream: Iterator[bytes]) -> Iterator[bytes]:
 
 def _members(parts: Iterator[bytes], make: Callable[[], Any], kind: str) -> Iterator[tuple[bytes, str]]:
     """A file of one or more compressed members after each other, a bounded amount at a time."""
-    engine, begun = make(), False
+    engine = make()
+    begun = False
     for part in parts:
-        while part or (begun and not engine.eof and _waiting(engine)):
+        rest = part
+        while rest or _waiting(engine):
             if engine.eof:
-                if not part.strip(b"\0"):
+                if not rest.strip(b"\0"):
                     break  # padding
                 engine = make()
             begun = True
             try:
-                out, part = _step(engine, part)
+                out, rest = _step(engine, rest)
             except (zlib.error, OSError, EOFError, ValueError) as error:
                 yield b"", f"{kind} is damaged: {error}"
                 return
             if out:
                 yield out, ""
-            elif not part:
+            elif not rest:
                 break
     if begun and not engine.eof:
         yield b"", f"{kind} is cut off"
@@ -246,7 +249,7 @@ def _members(parts: Iterator[bytes], make: Callable[[], Any], kind: str) -> Iter
 
 def _waiting(engine: Any) -> bool:
     """Whether more output can come without more input."""
-    return not getattr(engine, "needs_input", True)
+    return not engine.eof and not getattr(engine, "needs_input", True)
 
 
 def _step(engine: Any, part: bytes) -> tuple[bytes, bytes]:
@@ -263,7 +266,7 @@ def _zstd(parts: Iterator[bytes]) -> Iterator[tuple[bytes, str]]:
 
     try:
         with pa.CompressedInputStream(pa.PythonFile(_Parts(parts), "r"), "zstd") as stream:
-            while out := stream.read(1 << 20):
+            while out := stream.read(1 << 16):
                 yield out, ""
     except (OSError, ValueError) as error:
         yield b"", f"zstd is damaged or cut off: {error}"

@@ -145,7 +145,7 @@ def _required(key: bytes, name: str) -> bytes:
     if not key:
         raise ConfigError(
             "is to be hashed, and there is no key",
-            where=f"columns.privacy.{name}",
+            where=f"columns.privacy.columns.{name}",
             hint="set MODEL_MONITOR_HASH_KEY to a secret, such as what `openssl rand -hex 32` prints",
         )
     return key

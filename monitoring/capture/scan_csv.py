@@ -40,6 +40,7 @@ from monitoring.capture.scan_json import (
     TIME,
     ZERO,
     byte,
+    entry,
     trailing_zeros,
     word,
     zero_bytes,
@@ -62,14 +63,17 @@ _HASH = ord("#")
 
 @njit(**OPTIONS)
 def _status(data, at, end):
-    """Three digits as a number; whether that, or their absence, is certain."""
+    """Three digits, maybe as a float, as a number."""
+    if end - at == 5 and byte(data, at + 3) == DOT and byte(data, at + 4) == ZERO:
+        end -= 2
+    if end - at != 3:
+        return NO_STATUS
     value = 0
     for i in range(at, end):
-        letter = np.int64(byte(data, i))
-        if letter >= 0x80:
-            return NO_STATUS, False
-        value = 10 * value + letter - ZERO if ZERO <= letter <= NINE and 0 <= value < 1000 else -1
-    return (value if end - at == 3 and value >= 0 else NO_STATUS), True
+        if not ZERO <= byte(data, i) <= NINE:
+            return NO_STATUS
+        value = 10 * value + byte(data, i) - ZERO
+    return value
 
 
 @njit(**OPTIONS)
@@ -111,18 +115,21 @@ def _features(data, at, base, kinds, numbers, states, starts, offsets, row):
 
 
 @njit(**OPTIONS)
-def _score(data, at, place):
+def _score(data, at, response):
     """Read one row of the response; the score, and where the row ends, or -1."""
-    start = at
-    for _ in range(place):
-        at = field_end(data, at) + 1
-        if byte(data, at - 1) != COMMA:
-            return 0.0, -1
-    score, at, state = number(data, at)
-    while byte(data, at) == COMMA:
-        at = field_end(data, at + 1)
-    good = state == VALUE and 0.0 <= score <= 1.0 and at - start < LONGEST_FIELD
-    return score, (at if good else -1)
+    start, score, good = at, 0.0, False
+    for i in range(response.fields):
+        if i == response.place:
+            score, at, state = number(data, at)
+            good = state == VALUE and response.least <= score <= response.greatest
+        else:
+            at = field_end(data, at)
+        if byte(data, at) != COMMA:
+            break
+        at += 1
+    # behind a comma there is one field more than there are names
+    good &= byte(data, at - 1) != COMMA or ...
+    return score, (at if good and at - start < LONGEST_FIELD else -1)
 
 
 @njit(**OPTIONS)
@@ -247,7 +254,7 @@ def _read_line(data, base, places, kinds, score_place, line, first, rows):
     return last
 
 
-@njit(int64(BYTES, BYTES, int64[:, ::1], int64[::1], int64, _ROWS), **OPTIONS)
+@entry(int64(BYTES, BYTES, int64[:, ::1], int64[::1], int64, _ROWS))
 def read_rows(data, side, places, kinds, score_place, rows):
     """Read the rows of all lines; a line that cannot be read for certain becomes `SLOW`.
 
@@ -299,7 +306,7 @@ def _copy(source, start, end, target, at):
     return at + end - start
 
 
-@njit(void(BYTES, BYTES, int32[::1], int32[::1], uint8[::1]), **OPTIONS)
+@entry(void(BYTES, BYTES, int32[::1], int32[::1], uint8[::1]))
 def gather(data, side, starts, ends, target):
     """Copy the texts of a column.
 
@@ -319,7 +326,7 @@ def gather(data, side, starts, ends, target):
             _copy(side, start - base, start - base + end - at, target, at)
 
 
-@njit(void(BYTES, BYTES, int64[:, ::1], int64[::1], int32[::1], uint8[::1]), **OPTIONS)
+@entry(void(BYTES, BYTES, int64[:, ::1], int64[::1], int32[::1], uint8[::1]))
 def gather_ids(data, side, places, lines, ends, target):
     """Copy the ids of rows, and number those of one line.
 
@@ -375,7 +382,7 @@ def _put_utf8(target, at, code):
 def _unescape(data, at, target, to):
     """Write what an escape means; where both go on, or twice -1 if the reader in Python is to say."""
     letter = byte(data, at + 1)
-    if letter == LETTER_T or letter == SLASH:
+    if letter in (LETTER_T, SLASH):
         target[to] = TAB if letter == LETTER_T else SLASH
         return at + 2, to + 1
     if letter == LETTER_R and byte(data, at + 2) == BACKSLASH and byte(data, at + 3) == LETTER_N:
@@ -427,7 +434,7 @@ def _move(data, base, places, side, side_base, to):
     return to
 
 
-@njit(int64(BYTES, uint8[::1], int64, int64[:, ::1]), **OPTIONS)
+@entry(int64(BYTES, uint8[::1], int64, int64[:, ::1]))
 def resolve_escapes(data, side, used, places):
     """Copy the parts of lines whose bodies have escapes to `side`, without the escapes.
 

@@ -11,9 +11,12 @@ so no step needs to ask where the line ends, and eight bytes can be read at a ti
 
 from __future__ import annotations
 
+from pathlib import Path
+from zlib import crc32
+
 import numpy as np
 from llvmlite import ir
-from numba import int64, njit, types, uint8, uint64
+from numba import int64, njit, types, uint8
 from numba.extending import intrinsic
 
 MARGIN = 32
@@ -33,7 +36,9 @@ _LETTER_B, LETTER_E, _LETTER_F, LETTER_N, LETTER_R, LETTER_T, LETTER_U = b"befnr
 CASE = 0x20  # set in a small letter, and not in a capital one
 
 BYTES = types.Array(uint8, 1, "C", readonly=True)
-OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+# Without Numba's counting of references, which each call of a kernel by another would pay for. None makes an array.
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_SOURCES = crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("scan_*.py"))))
 
 _1, _2, _3, _4, _5, _6, _7 = (np.uint64(n) for n in range(1, 8))
 _8, _16, _24, _32, _40, _48, _56 = (np.uint64(n) for n in range(8, 64, 8))
@@ -43,6 +48,19 @@ HIGH = np.uint64(0x8080808080808080)
 _QUOTES, BACKSLASHES, _SPACES, _NEWLINES = (np.uint64(c) * EVERY for c in (QUOTE, BACKSLASH, SPACE, NEWLINE))
 _FOUR_BYTES, _FIVE_BYTES = np.uint64(2**32 - 1), np.uint64(2**40 - 1)
 _TRUE, _FALSE, _NULL, _CSV = (np.uint64(int.from_bytes(b, "little")) for b in (b"true", b"false", b"null", b'"CSV"'))
+
+
+def entry(signature):
+    """Compile a kernel that Python calls, and keep its code until any file of the scanner changes.
+
+    Numba itself looks at no other file than the one that the kernel is in.
+    """
+
+    def compiled(function):
+        function.__qualname__ += f"_{_SOURCES:08x}"
+        return njit(signature, cache=True, **OPTIONS)(function)
+
+    return compiled
 
 
 # --- Eight bytes at a time ---
@@ -376,7 +394,7 @@ def _note_attributes(data, at, wanted, ends, places):
 
 
 @njit(**OPTIONS)
-def _note_value(data, at, member, wanted, ends, places):  # noqa: C901, PLR0911  (one case for each member)
+def _note_value(data, at, member, wanted, ends, places):  # noqa: PLR0911  (one case for each member)
     """Behind a value; where it is, if it makes rows."""
     if member == _OTHER:
         return _skip_value(data, at)
@@ -455,8 +473,8 @@ def _note_record(data, at, wanted, ends, places):  # noqa: C901, PLR0911  (each 
 
 @njit(**OPTIONS)
 def _skip_blank(data, at):
-    """The first byte of a line that `bytes.strip` leaves, or the line's end."""
-    while byte(data, at) == SPACE or (TAB <= byte(data, at) <= RETURN and byte(data, at) != NEWLINE):
+    """The first byte of a line that is not blank, or the line's end."""
+    while byte(data, at) in (SPACE, TAB, RETURN, 0):
         at += 1
     return at
 
@@ -502,7 +520,7 @@ def _note_alike(data, at, before, order, places):
             return -1
         at += length
         end, escaped = _text_end(data, at)
-        if byte(data, end) != QUOTE or (escaped and part != INPUT and part != OUTPUT):
+        if byte(data, end) != QUOTE or (escaped and part not in (INPUT, OUTPUT)):
             return -1
         places[part], places[part + 1] = at, end
         if escaped:
@@ -522,7 +540,7 @@ def _note_line(data, at, wanted, ends, places):
     return line_end(data, at), whole and byte(data, at) == NEWLINE
 
 
-@njit(types.UniTuple(int64, 2)(BYTES, int64, int64, BYTES, int64[::1], int64[:, ::1], int64[::1], int64), **OPTIONS)
+@entry(types.UniTuple(int64, 2)(BYTES, int64, int64, BYTES, int64[::1], int64[:, ::1], int64[::1], int64))
 def find_parts(data, at, stop, wanted, ends, places, order, count):
     """Find the parts of lines, until `places` is full.
 
@@ -560,7 +578,7 @@ def find_parts(data, at, stop, wanted, ends, places, order, count):
     return at, count
 
 
-@njit(int64(BYTES), **OPTIONS)
+@entry(int64(BYTES))
 def lines_with_margin(data):
     """Where the lines end that have `MARGIN` bytes behind their newline."""
     at = data.shape[0] - MARGIN

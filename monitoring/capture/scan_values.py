@@ -1,4 +1,4 @@
-"""Compiled kernels that read numbers and times from bytes, exactly as Python's `float` and `datetime` do, or not at all.
+"""Compiled kernels that read numbers and times from bytes, exactly as Python's `float` and `datetime` do, or not.
 
 A field ends at a comma, at a newline, or at a quote, and there are `MARGIN` bytes behind that.
 """
@@ -36,7 +36,7 @@ from monitoring.capture.scan_json import (
 
 # What became of a field that should be a number. Of `UNSURE` ones, Python has to say.
 NULL, VALUE, FAULT, UNSURE = range(4)
-# Python's CSV reader refuses fields of 131072 characters.
+# Longer fields are left to the reader in Python, which has bounds of its own.
 LONGEST_FIELD = 65_536
 
 _0, _1, _9, _10 = (np.uint64(n) for n in (0, 1, 9, 10))
@@ -73,7 +73,8 @@ _TENS = 10.0 ** np.arange(23)
 _EXACT = np.uint64(2**53)
 # Digits that 64 bits hold
 _MOST_DIGITS = 19
-_MOST_POWER = 308
+# Of ten, for which a product with 19 digits may be a float
+_LEAST_POWER, _MOST_POWER = -330, 308
 
 
 def _power_of_five(power: int) -> tuple[int, int]:
@@ -88,11 +89,11 @@ def _power_of_five(power: int) -> tuple[int, int]:
     raise AssertionError(power)
 
 
-_POWERS = [_power_of_five(power) for power in range(-_MOST_POWER, _MOST_POWER + 1)]
+_POWERS = [_power_of_five(power) for power in range(_LEAST_POWER, _MOST_POWER + 1)]
 _POWERS_HIGH = np.array([bits >> 64 for bits, _ in _POWERS], np.uint64)
 _POWERS_LOW = np.array([bits & (2**64 - 1) for bits, _ in _POWERS], np.uint64)
 # Of a product's upper 64 bits of 192, for powers of ten
-_EXPONENTS = np.array([exponent + 128 + i - _MOST_POWER for i, (_, exponent) in enumerate(_POWERS)])
+_EXPONENTS = np.array([exponent + 128 + _LEAST_POWER + i for i, (_, exponent) in enumerate(_POWERS)])
 _MANTISSA_BITS = np.uint64(52)
 _BIAS = 1023
 
@@ -104,9 +105,9 @@ def _rounded(digits, power):
     The product with a power of five is known from below, and to less than one in 2⁶⁴, or in 2¹²⁸ where that is too
     coarse. If the half between two floats is not within that, both ends of it round to the same float.
     """
-    if not -_MOST_POWER <= power <= _MOST_POWER:
+    if not _LEAST_POWER <= power <= _MOST_POWER:
         return 0.0, False
-    index = np.uint64(power + _MOST_POWER)
+    index = np.uint64(power - _LEAST_POWER)
     zeros = _leading_zeros(digits)
     digits <<= zeros
     high, low = _upper_product(digits, _POWERS_HIGH[index]), digits * _POWERS_HIGH[index]
@@ -136,8 +137,8 @@ def _scaled(digits, power):
     if digits < _EXACT and -23 < power < 23:
         value = float64(np.int64(digits))
         return (value / _TENS[-power] if power < 0 else value * _TENS[power]), True
-    if digits == _0:
-        return 0.0, True
+    if digits == _0 or power == 0:
+        return float64(digits), True
     return _rounded(digits, power)
 
 
@@ -194,7 +195,7 @@ def _first_digits(data, at, point):
 def _exponent(data, at):
     """The number behind an `e`, and where it ends: before the `e` if there is none."""
     start, sign = at, byte(data, at + 1)
-    at += 1 + (sign == PLUS or sign == MINUS)
+    at += 1 + (sign in (PLUS, MINUS))
     first, power = at, 0
     while ZERO <= byte(data, at) <= NINE:
         power = min(10 * power + byte(data, at) - ZERO, 10**6)
@@ -206,7 +207,7 @@ def _exponent(data, at):
 def decimal(data, at):
     """A decimal number: its value, where it ends, and `VALUE`, `UNSURE`, or `FAULT` if there is none."""
     sign = byte(data, at)
-    start = at + (sign == MINUS or sign == PLUS)
+    start = at + (sign in (MINUS, PLUS))
     digits, at = _digits(data, start, _0)
     count, power, point = at - start, 0, -1
     if byte(data, at) == DOT:
@@ -240,11 +241,12 @@ _SMALL = np.uint64(CASE) * EVERY
 
 @njit(**OPTIONS)
 def _is_end(letter):
-    return letter == COMMA or letter == QUOTE or letter == NEWLINE
+    return letter in (COMMA, QUOTE, NEWLINE)
 
 
 @njit(**OPTIONS)
 def field_end(data, at):
+    """The comma, quote or newline that ends a field."""
     while True:
         bits = word(data, at)
         found = zero_bytes(bits ^ _COMMAS) | zero_bytes(bits ^ _QUOTES) | zero_bytes(bits ^ _NEWLINES)
@@ -268,15 +270,15 @@ def _letters(data, start, end):
 
 
 @njit(**OPTIONS)
-def _odd_number(data, start, end):
+def _odd_number(data, start, end):  # noqa: PLR0911  (one return for each kind)
     """What a field is that is no plain number at first sight: its value, and what became of it."""
     for i in range(start, end):
         letter = byte(data, i)
         if letter >= 0x80 or letter == 0x5F:  # what Python takes for spaces and digits, and 1_000
             return 0.0, UNSURE
-    while start < end and (byte(data, start) == SPACE or byte(data, start) == TAB):
+    while start < end and byte(data, start) in (SPACE, TAB):
         start += 1
-    while start < end and (byte(data, end - 1) == SPACE or byte(data, end - 1) == TAB):
+    while start < end and byte(data, end - 1) in (SPACE, TAB):
         end -= 1
     if start == end:
         return 0.0, FAULT
@@ -286,9 +288,9 @@ def _odd_number(data, start, end):
     value, at, state = decimal(data, start)
     if at == end:
         return value, state
-    signed = byte(data, start) == PLUS or byte(data, start) == MINUS
+    signed = byte(data, start) in (PLUS, MINUS)
     name = _letters(data, start + signed, min(start + signed + 3, end))
-    if name != _NAN and name != _INF:
+    if name not in (_NAN, _INF):
         return 0.0, FAULT
     if end - start - signed > 3 or (name == _NAN and byte(data, start) == MINUS):
         return 0.0, UNSURE
@@ -351,7 +353,7 @@ def _offset(data, at, end):
     if at == end or (at + 1 == end and byte(data, at) == 0x5A):
         return 0
     sign = byte(data, at)
-    if at + 6 != end or byte(data, at + 3) != COLON or (sign != PLUS and sign != MINUS):
+    if at + 6 != end or byte(data, at + 3) != COLON or sign not in (PLUS, MINUS):
         return 1_000_000
     hours, minutes = _two_digits(data, at + 1), _two_digits(data, at + 4)
     if hours > 23 or minutes > 59:
@@ -375,5 +377,3 @@ def moment_of(data, at, end):
     good = marks and 1 < year < 9999 and days < 10_000_000 and hour < 24 and minute < 60 and second < 60
     seconds = days * 86_400 + hour * 3_600 + (minute - offset) * 60 + second
     return seconds * 1_000_000 + microseconds, good and offset < 1_000_000
-
-

@@ -23,7 +23,17 @@ from monitoring.capture.scan_csv import (
     read_rows,
     resolve_escapes,
 )
-from monitoring.capture.scan_json import ATTRIBUTES, END, ESCAPES, INPUT, MARGIN, SLOW, START, find_parts, lines_with_margin
+from monitoring.capture.scan_json import (
+    ATTRIBUTES,
+    END,
+    ESCAPES,
+    INPUT,
+    MARGIN,
+    SLOW,
+    START,
+    find_parts,
+    lines_with_margin,
+)
 from monitoring.capture.scan_values import FAULT, VALUE
 
 SEGMENT_PREFIX = "segment:"

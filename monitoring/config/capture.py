@@ -79,7 +79,7 @@ class Capture(Strict):
         unknown = [name for name in found if name not in _DIRECTIVES]
         if unknown:
             raise ValueError(f"%{unknown[0]} is not known; use %Y, %m, %d and %H")
-        if found != list(_DIRECTIVES)[: len(found)] or value and len(found) < 3:
+        if found != list(_DIRECTIVES)[: len(found)] or (value and len(found) < 3):
             raise ValueError("name the year, the month, the day and maybe the hour, each once and in this order")
         if value != value.strip("/"):
             raise ValueError("must neither begin nor end with a slash")

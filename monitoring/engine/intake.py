@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import reduce
 from itertools import groupby
 from typing import Any, Self
 
@@ -173,6 +172,9 @@ def complete(monitor: Monitor, window: Window) -> Intake:
         for label in set(Intake.load(monitor, window).targets) - set(intake.targets):
             monitor.store.delete(monitor.layout.arrival(monitor.window(label), window))
     monitor.store.put(monitor.layout.intake(window), documents.encode(KIND, SCHEMA_VERSION, asdict(intake)))
+    if monitor.config.columns.privacy.hides:  # records as they were captured must not stay here
+        for info in manifest.replayed:
+            monitor.store.delete(info.key)
     return intake
 
 
@@ -200,7 +202,9 @@ def _repeats(monitor: Monitor, window: Window, parts: list[_Part]) -> tuple[list
     found = find_repeats(everything, Fingerprints.concat(_prints(monitor, _parts_of_run_before(monitor, window))))
     drop, conflict = np.zeros(len(everything), bool), np.zeros(len(everything), bool)
     drop[found.dropped], conflict[found.conflicting] = True, True
-    for target, group in groupby(sorted(range(len(parts)), key=lambda i: (parts[i].window, i)), lambda i: parts[i].window):
+    for target, group in groupby(
+        sorted(range(len(parts)), key=lambda i: (parts[i].window, i)), lambda i: parts[i].window
+    ):
         before = _prints(monitor, _earlier_parts(monitor, target, window))
         if before:
             rows = np.concatenate([np.arange(ends[i], ends[i + 1]) for i in group])
@@ -279,7 +283,7 @@ def _bring(
         conflicting=sum(conflicting[part.key] for part, _ in parts),
         missing_columns=_sum(Counter(item.missing_columns) for item in targets),
         changed_columns=_sum(Counter(item.changed_columns) for item in targets),
-        new_columns=tuple(sorted(reduce(set.union, (item.new_columns for item in targets), set()))),
+        new_columns=tuple(sorted({name for item in targets for name in item.new_columns})),
         parts=tuple((part.key, part.rows, _runs(dropped)) for part, dropped in parts),
     )
     version = baseline.version if baseline else ""
@@ -318,7 +322,8 @@ def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tup
             info = manifest.objects[index]
             candidates.setdefault(info.key, (info, window.label, set()))[2].add(key)
     sorter = Sorter(monitor, window, len(batches))
-    pairs, since_of = Pairs(), {}
+    pairs = Pairs()
+    since_of: dict[str, tuple[ObjectInfo, str]] = {}
     for info, since, keys in candidates.values():
         for half in reread(monitor, info):
             if isinstance(half, Half) and half.key in keys:
@@ -360,4 +365,3 @@ def _write_waiting(monitor: Monitor, window: Window, left: list[_Waiting]) -> No
     key = monitor.layout.waiting(window)
     if sides or monitor.store.exists(key):
         monitor.store.put(key, documents.encode(WAITING, 1, {"sides": sides}))
-

@@ -1,4 +1,3 @@
 """Moved to monitoring.engine.windows; this name goes away."""
 
 from monitoring.engine.windows import *  # noqa: F403
-from monitoring.engine.windows import ReadCounts as ReadCounts

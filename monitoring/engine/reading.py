@@ -81,7 +81,9 @@ def load_batch(monitor: Monitor, window: Window, batch: int) -> Batch:
     body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
     targets = {monitor.window(label): Target.from_json(data) for label, data in body["targets"].items()}
     waiting = [(key, side, index) for key, side, index in body["waiting"]]
-    return Batch(body["reader"], body["read"], body["repeated"], Counter(body["quarantined"]), targets, body["content"], waiting)
+    return Batch(
+        body["reader"], body["read"], body["repeated"], Counter(body["quarantined"]), targets, body["content"], waiting
+    )
 
 
 def batch_count(manifest: Manifest) -> int:
@@ -241,17 +243,22 @@ class Sorter:
 
 
 def _moment(microseconds: int) -> Any:
-    return cast(pa.Scalar, pa.scalar(microseconds, pa.timestamp("us", tz="UTC"))).as_py()
+    return cast("pa.Scalar", pa.scalar(microseconds, pa.timestamp("us", tz="UTC"))).as_py()
 
 
 Content = Callable[[], str]
 Read = tuple[ObjectInfo, Content, Iterable[Found]]
 
 
-def _objects(monitor: Monitor, manifest: Manifest, number: int, *, again: bool) -> Iterator[tuple[int, ObjectInfo, Content, Iterable[Found]]]:
+def _objects(
+    monitor: Monitor, manifest: Manifest, number: int, *, again: bool
+) -> Iterator[tuple[int, ObjectInfo, Content, Iterable[Found]]]:
     """Each object of a batch: its index, itself, the hash of its content (once it was read), and what is in it."""
     if number == len(manifest.batches):
         for index, info in enumerate(manifest.replayed):
+            if not monitor.store.exists(info.key):
+                yield index, info, lambda: "", [_gone(info, None)]
+                continue
             data = monitor.store.get(info.key)
             # the name of its format is a folder of the key
             known = [reader(info.key.removeprefix(monitor.layout.replays).split("/")[0])]
@@ -271,9 +278,7 @@ def _hash_of(data: bytes) -> Content:
     return lambda: hashed
 
 
-def _jobs(
-    monitor: Monitor, store: Store, infos: list[ObjectInfo], *, again: bool
-) -> Iterator[Callable[[], Read]]:
+def _jobs(monitor: Monitor, store: Store, infos: list[ObjectInfo], *, again: bool) -> Iterator[Callable[[], Read]]:
     for info, content in store.read_many(infos, largest=_LARGEST_WHOLE):
         if isinstance(content, MonitorError):
             yield partial(_unreadable, monitor, store, info, content, again=again)
@@ -321,13 +326,11 @@ def _read_in_pieces(monitor: Monitor, store: Store, info: ObjectInfo) -> Read:
         return digest.hexdigest() if hashed == info.size else info.etag
 
     opened = partial(store.open, info.key, etag=info.etag)
-    captured = CaptureObject(info.key, info.size, cast(Callable[[], BinaryIO], opened), stream, info.modified)
+    captured = CaptureObject(info.key, info.size, cast("Callable[[], BinaryIO]", opened), stream, info.modified)
     return info, content, found()
 
 
-def _unreadable(
-    monitor: Monitor, store: Store, info: ObjectInfo, error: MonitorError, *, again: bool
-) -> Read:
+def _unreadable(monitor: Monitor, store: Store, info: ObjectInfo, error: MonitorError, *, again: bool) -> Read:
     """An object that has changed or gone since it was listed.
 
     Raises:
@@ -348,7 +351,7 @@ def _unreadable(
     return info, lambda: "", [_gone(info, error)]
 
 
-def _gone(info: ObjectInfo, error: MonitorError) -> Quarantined:
+def _gone(info: ObjectInfo, error: MonitorError | None) -> Quarantined:
     reason = Reason.CHANGED_OBJECT if isinstance(error, ConflictError) else Reason.MISSING_OBJECT
     return Quarantined(reason, f"between listing and reading, {info.size} bytes", Origin(info.key, 0, b""))
 

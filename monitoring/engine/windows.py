@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,15 @@ from monitoring.baseline import Baseline
 from monitoring.capture import records
 from monitoring.capture.records import COLUMN_AT_FAULT
 from monitoring.capture.schema import schema
-from monitoring.engine.intake import Brought, Intake, brought_by, is_complete, packed_arrival, runs_with_arrivals, visible_runs
+from monitoring.engine.intake import (
+    Brought,
+    Intake,
+    brought_by,
+    is_complete,
+    packed_arrival,
+    runs_with_arrivals,
+    visible_runs,
+)
 from monitoring.engine.parts import profile_of, spec_of
 from monitoring.monitor import Monitor
 from monitoring.profile import WindowProfile
@@ -114,6 +121,11 @@ def load_records(
     empty = empty if columns is None else empty.select(columns)
     brought = [brought_by(monitor, window, run) for run in _runs(monitor, window, until)]
     return pa.concat_tables([empty, *_tables(monitor, brought, columns)])
+
+
+def record_count(monitor: Monitor, window: Window, until: Window) -> int:
+    """How many records a window has, as far as the run of `until` knew."""
+    return sum(brought_by(monitor, window, run).profiled for run in _runs(monitor, window, until))
 
 
 def arrivals(monitor: Monitor, window: Window, until: Window) -> list[tuple[Window, pa.ChunkedArray]]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from monitoring.labels.join import Joined, join, label_state
+from monitoring.labels.join import Joined, join, label_state, unlabelled
 
-__all__ = ["Joined", "join", "label_state"]
+__all__ = ["Joined", "join", "label_state", "unlabelled"]

@@ -81,9 +81,12 @@ def join(event_ids: pa.ChunkedArray, epochs: Iterable[pa.Table]) -> Joined:
     return Joined(pa.array(labels, pa.string()), read, superseded, elsewhere, len(conflicting))
 
 
-def label_state(
-    arrivals: list[tuple[Window, pa.ChunkedArray]], epochs: list[tuple[Window, pa.Table]]
-) -> list[bool]:
+def unlabelled(records: int) -> Joined:
+    """The state of some records before any label has come."""
+    return Joined(pa.nulls(records, pa.string()), 0, 0, 0, 0)
+
+
+def label_state(arrivals: list[tuple[Window, pa.ChunkedArray]], epochs: list[tuple[Window, pa.Table]]) -> list[bool]:
     """For each epoch, whether it changed the label of any record that was there by then.
 
     Args:

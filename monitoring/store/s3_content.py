@@ -94,7 +94,7 @@ class S3File(io.RawIOBase):
     def __init__(self, content: S3Content, size: int) -> None:
         super().__init__()
         self._content, self._size, self._at = content, size, 0
-        self._blocks: dict[int, bytes] = {}
+        self._blocks: dict[int, bytearray] = {}
 
     def readable(self) -> bool:
         """It is."""
@@ -147,24 +147,29 @@ class S3File(io.RawIOBase):
         """Fill the beginning of a buffer, or all of it when it is larger than a block."""
         index, offset = divmod(at, _BLOCK_BYTES)
         if index not in self._blocks and len(view) >= _BLOCK_BYTES:
-            filled = 0
-            for piece in self._content.pieces(at, at + len(view)):
-                view[filled : filled + len(piece)] = piece
-                filled += len(piece)
-            return filled
+            self._fetch(view, at)
+            return len(view)
         part = memoryview(self._block(index))[offset : offset + len(view)]
         view[: len(part)] = part
         return len(part)
 
-    def _block(self, index: int) -> bytes:
+    def _block(self, index: int) -> bytearray:
         block = self._blocks.pop(index, None)
         if block is None:
+            while len(self._blocks) >= _BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
             start = index * _BLOCK_BYTES
-            block = b"".join(self._content.pieces(start, min(start + _BLOCK_BYTES, self._size)))
+            block = bytearray(min(_BLOCK_BYTES, self._size - start))
+            self._fetch(memoryview(block), start)
         self._blocks[index] = block
-        while len(self._blocks) > _BLOCKS:
-            del self._blocks[next(iter(self._blocks))]
         return block
+
+    def _fetch(self, view: memoryview, at: int) -> None:
+        for piece in self._content.pieces(at, at + len(view)):
+            view[: len(piece)] = piece
+            view = view[len(piece) :]
+        if view:
+            raise ConflictError("changed by somebody else", where=self._content.where)
 
 
 def _pieces(body: StreamingBody, length: int, piece_bytes: int) -> Iterator[bytes]:

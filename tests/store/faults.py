@@ -77,7 +77,7 @@ class FaultyServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._plan: deque[Fault | None] = deque()
         self._always: Fault | None = None
-        self._about = ""
+        self._about, self._direct = "", False
         self.requests: list[Request] = []
 
     def __enter__(self) -> Self:
@@ -94,22 +94,25 @@ class FaultyServer(ThreadingHTTPServer):
         self.plan()
         self.requests.clear()
 
-    def plan(self, *faults: Fault | None, always: Fault | None = None, about: str = "") -> None:
+    def plan(self, *faults: Fault | None, always: Fault | None = None, about: str = "", direct: bool = False) -> None:
         """What happens to the next GETs of objects, one after the other, and then to all others.
 
         Args:
             faults: One for each of the next GETs; None: nothing happens to it.
             always: What happens to those after them.
             about: Only GETs whose path has this in it are meant.
+            direct: Only GETs that have come past boto3 are meant.
         """
         with self._lock:
-            self._plan, self._always, self._about = deque(faults), always, about
+            self._plan, self._always = deque(faults), always
+            self._about, self._direct = about, direct
 
     def take(self, request: Request) -> Fault | None:
         """What happens to this request."""
         with self._lock:
             self.requests.append(request)
-            if request.method != "GET" or "list-type" in request.path or self._about not in request.path:
+            meant = request.method == "GET" and "list-type" not in request.path and self._about in request.path
+            if not meant or (self._direct and not request.direct):
                 return None
             return self._plan.popleft() if self._plan else self._always
 
@@ -119,6 +122,7 @@ class FaultyServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16
     server: FaultyServer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

@@ -83,6 +83,9 @@ def _last(names: list[str], name: str) -> int:
 
 def _member(column: Column, name: str) -> Column | None:
     type_ = column.values.type
+    if pa.types.is_map(type_) and pa.types.is_string(type_.key_type):
+        there = _valid(pc.map_lookup(column.values, name, "all"))
+        return Column(_plain(pc.map_lookup(column.values, name, "last")), there)
     names = [field.name for field in type_] if pa.types.is_struct(type_) else []
     if name not in names:
         return None
@@ -201,10 +204,10 @@ def _microseconds(array: pa.Array) -> Parsed:
         return _of_dictionary(array, _microseconds)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         return _of_timestamps(array)
-    if pa.types.is_integer(type_) and not pa.types.is_uint64(type_):
-        return _of_numbers(_numpy(array.cast(pa.int64()), 0), _valid(array))
-    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
-        values = _numpy(array.cast(pa.float64(), safe=False), np.nan)
+    if pa.types.is_integer(type_):
+        return _of_numbers(_numpy(array, 0), _valid(array))
+    if pa.types.is_floating(type_):
+        values = _numpy(array.cast(pa.float64()), np.nan)
         return _of_numbers(values, ~np.isnan(values))
     if pa.types.is_string(type_):
         array = pc.if_else(pc.equal(array, ""), None, array)
@@ -223,9 +226,10 @@ def _microsecond(value: Any) -> int | None:
 
 
 def _of_timestamps(array: pa.Array) -> Parsed:
-    zone = array.type.tz if pa.types.is_timestamp(array.type) else None
+    timestamps = pa.types.is_timestamp(array.type)
+    zone, finer = (array.type.tz, array.type.unit == "ns") if timestamps else (None, False)
     try:
-        return _all_good(array.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64()))
+        return _all_good(array.cast(pa.timestamp("us", zone), safe=not finer).cast(pa.int64()))
     except pa.ArrowInvalid:  # further from 1970 than 64 bits can count
         return _by_value(array, _microsecond, pa.int64())
 
@@ -238,10 +242,11 @@ def _of_numbers(values: np.ndarray[Any, Any], valid: Mask) -> Parsed:
     for (least, microseconds), end in zip(EPOCH_UNITS, ends, strict=True):
         chosen = valid & (values >= least) & (values < end)
         part = values[chosen]
-        if part.dtype == np.int64:
-            found[chosen] = part * int(microseconds) if microseconds >= 1 else part // 1000
-        else:
+        if part.dtype.kind == "f":
             found[chosen] = np.rint(part * microseconds)
+        else:
+            wide = part.astype(np.uint64)
+            found[chosen] = wide * np.uint64(microseconds) if microseconds >= 1 else wide // np.uint64(1000)
         known |= chosen
     return Parsed(pa.array(found, mask=~known), valid & ~known)
 
@@ -275,7 +280,7 @@ def python_value(scalar: pa.Scalar) -> Any:
         ValueError: The bytes are no text, or Python has no such value.
         OverflowError: The same.
     """
-    value = scalar.as_py()
+    value = scalar.as_py(maps_as_pydicts="lossy")
     return value.decode() if isinstance(value, bytes) else value
 
 
@@ -315,7 +320,8 @@ def _plain(array: pa.Array) -> pa.Array:
 
 
 def _is_list(type_: pa.DataType) -> bool:
-    return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    found: bool = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    return found
 
 
 def _valid(array: pa.Array) -> Mask:

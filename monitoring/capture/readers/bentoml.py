@@ -10,7 +10,7 @@ from typing import Any
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
 from monitoring.capture.readers.calls import event_id_of, event_time_of, gathered, numbered
-from monitoring.capture.readers.json_objects import first_object, json_objects
+from monitoring.capture.readers.json_objects import begins_json, first_object, json_objects
 from monitoring.capture.records import Row, find
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
@@ -30,7 +30,7 @@ def knows(key: str, head: bytes) -> bool:
     record = first_object(head)
     if record:
         return _is_row(record) or _is_schema(record)
-    return _KEY.search(key) is not None and head.lstrip()[:1] == b"{"
+    return _KEY.search(key) is not None and begins_json(head)
 
 
 def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:

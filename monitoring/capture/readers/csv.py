@@ -43,20 +43,19 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarant
     """Every row of one object. Its fields are those of the request and of the response alike."""
     identity = Identity.of(captured, config.columns)
     rows = records(captured, config.capture.csv)
-    names, header = unique(config.capture.csv.columns), None
+    names, first = unique(config.capture.csv.columns), None
     if config.capture.csv.header:
         header = next(rows, None)
         if isinstance(header, Quarantined):
             detail = header.detail if header.reason is Reason.BAD_OBJECT else f"its header: {header.detail}"
             yield Quarantined(Reason.BAD_OBJECT, detail, header.origin)
             return
-        names = unique(header.fields) if header else []
+        first = header.fields if header else []
+        names = unique(first)
     for number, found in enumerate(rows):
         if isinstance(found, Quarantined):
             yield found
-        elif header and found.fields == header.fields:
-            continue  # of a file that was put behind the first
-        else:
+        elif found.fields != first:  # again the header, where files were put behind each other
             try:
                 yield identity.row(dict(zip(names, found.fields, strict=True)), found.origin, number)
             except UnreadableError as error:

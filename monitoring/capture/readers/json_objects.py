@@ -13,15 +13,18 @@ from monitoring.capture.quarantine import Origin, Quarantined, Reason, Unreadabl
 from monitoring.capture.readers.payload import fault_of_json
 
 Known = Callable[[dict[str, Any]], bool]
+Found = tuple[Origin, dict[str, Any]] | Quarantined
+_BOM = b"\xef\xbb\xbf"
 _SPACE = " \t\r\n\0"
 _BETWEEN = re.compile(r"[ \t\r\n\0,\[\]]*")
 # Where an object may begin behind what could not be read
 _START = re.compile(r"[\n,\[}][ \t\r\n]*(?=\{)")
-_MOST_STARTS = 1000
+# So often is a fault in a document looked beyond
+_MOST_TRIES = 1000
 _DECODER = json.JSONDecoder()
 
 
-def json_objects(captured: CaptureObject, known: Known) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+def json_objects(captured: CaptureObject, known: Known) -> Iterator[Found]:
     """Every JSON object, with its place, and what is none.
 
     An object that begins with `[`, or with a line that is `{`, is a document: a list of objects, or objects one
@@ -43,7 +46,8 @@ def json_objects(captured: CaptureObject, known: Known) -> Iterator[tuple[Origin
             break
     else:
         if pieces:
-            yield from _of_document(pieces[0].key, pieces[0].offset, b"".join(piece.data for piece in pieces), known)
+            data = b"".join(piece.data for piece in pieces)
+            yield from _Document(pieces[0].key, pieces[0].offset, data, known).objects()
         return
     for found in chain(pieces, stream):
         if isinstance(found, Quarantined):
@@ -63,12 +67,17 @@ def first_object(head: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def begins_json(head: bytes) -> bool:
+    """Whether the first bytes of an object are those of JSON objects, or of a list."""
+    return head.removeprefix(_BOM).lstrip(_SPACE.encode())[:1] in (b"{", b"[")
+
+
 def _is_document(data: bytes) -> bool:
     start = data.lstrip(_SPACE.encode())
     return start.startswith(b"[") or start.split(b"\n", 1)[0].strip() == b"{"
 
 
-def _of_lines(piece: Piece) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+def _of_lines(piece: Piece) -> Iterator[Found]:
     for origin, unfinished in piece.lines():
         try:
             yield origin, _load(origin.data, unfinished)
@@ -86,63 +95,59 @@ def _load(line: bytes, unfinished: bool) -> dict[str, Any]:
     return record
 
 
-def _of_document(
-    key: str, offset: int, data: bytes, known: Known
-) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
-    text = data.decode("utf-8", "surrogateescape")
-    at, faults = _behind(text, 0), 0
-    place = _Places(key, offset, text)
-    while at < len(text):
-        try:
-            value, end = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError) as error:
-            # what ends in the middle is cut off
-            cut = isinstance(error, json.JSONDecodeError) and error.pos >= len(text.rstrip(_SPACE))
-            reason, detail = Reason.CUT_OFF if cut else Reason.NOT_JSON, fault_of_json(error)
-            value, end = None, _next_known(text, getattr(error, "pos", at), known)
-        else:
-            reason, detail = Reason.NOT_A_CAPTURE, f"a {type(value).__name__}, not an object"
-        if isinstance(value, dict):
-            yield place.of(at, end), value
-        else:
-            faults += 1
-            yield Quarantined(reason, detail, place.of(at, end))
-        if faults > _MOST_STARTS:
-            yield Quarantined(Reason.NOT_JSON, "too much that is no record", place.of(end, len(text)))
-            return
-        at = _behind(text, end)
-    stripped = text.strip(_SPACE)
-    if stripped.startswith("[") and not stripped.endswith("]") and not faults:
-        yield Quarantined(Reason.CUT_OFF, "the list has no end", place.of(len(text), len(text)))
+class _Document:
+    """A list of objects, or objects one after another, that go over lines as they like."""
 
+    def __init__(self, key: str, offset: int, data: bytes, known: Known) -> None:
+        self._key, self._known = key, known
+        self._text = data.decode("utf-8", "surrogateescape")
+        self._counted, self._offset = 0, offset
+        self._tries = _MOST_TRIES
+        opened, ended = self._text.lstrip(_SPACE), self._text.rstrip(_SPACE)
+        self._closed = ended.endswith("]" if opened.startswith("[") else "}")
 
-def _behind(text: str, at: int) -> int:
-    found = _BETWEEN.match(text, at)
-    return found.end() if found else at
+    def objects(self) -> Iterator[Found]:
+        text, at, whole = self._text, self._behind(0), True
+        while at < len(text):
+            try:
+                value, end = _DECODER.raw_decode(text, at)
+            except (ValueError, RecursionError) as error:
+                value, end = None, self._next_known(getattr(error, "pos", at))
+                cut = end == len(text) and not self._closed
+                reason, detail = Reason.CUT_OFF if cut else Reason.NOT_JSON, fault_of_json(error)
+            else:
+                reason, detail = Reason.NOT_A_CAPTURE, f"a {type(value).__name__}, not an object"
+            if isinstance(value, dict):
+                yield self._origin(at, end), value
+            else:
+                whole = False
+                self._tries -= 1
+                end = end if self._tries > 0 else len(text)
+                yield Quarantined(reason, detail, self._origin(at, end))
+            at = self._behind(end)
+        if whole and not self._closed and text.strip(_SPACE):
+            yield Quarantined(Reason.CUT_OFF, "the list has no end", self._origin(len(text), len(text)))
 
+    def _behind(self, at: int) -> int:
+        found = _BETWEEN.match(self._text, at)
+        return found.end() if found else at
 
-def _next_known(text: str, at: int, known: Known) -> int:
-    """Where the next record begins; the end when there is none."""
-    for number, start in enumerate(_START.finditer(text, at)):
-        if number == _MOST_STARTS:
-            break
-        try:
-            value, _ = _DECODER.raw_decode(text, start.end())
-        except (ValueError, RecursionError):
-            continue
-        if known(value):
-            return start.end()
-    return len(text)
+    def _next_known(self, at: int) -> int:
+        """Where the next record begins; the end when there is none."""
+        for start in _START.finditer(self._text, at):
+            if self._tries <= 0:
+                break
+            self._tries -= 1
+            try:
+                value, _ = _DECODER.raw_decode(self._text, start.end())
+            except (ValueError, RecursionError):
+                continue
+            if self._known(value):
+                return start.end()
+        return len(self._text)
 
-
-class _Places:
-    """Where parts of a text lie in its bytes. They are asked for in ascending order."""
-
-    def __init__(self, key: str, offset: int, text: str) -> None:
-        self._key, self._text = key, text
-        self._at, self._offset = 0, offset
-
-    def of(self, start: int, end: int) -> Origin:
-        self._offset += len(self._text[self._at : start].encode("utf-8", "surrogateescape"))
-        self._at = start
+    def _origin(self, start: int, end: int) -> Origin:
+        """A place, from one that is ahead of those before."""
+        self._offset += len(self._text[self._counted : start].encode("utf-8", "surrogateescape"))
+        self._counted = start
         return Origin(self._key, self._offset, self._text[start:end].encode("utf-8", "surrogateescape"))

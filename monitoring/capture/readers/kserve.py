@@ -18,7 +18,7 @@ from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
 from monitoring.capture.readers.calls import Call, event_id_of, event_time_of, read_objects
 from monitoring.capture.readers.csv_records import csv_records
-from monitoring.capture.readers.json_objects import first_object
+from monitoring.capture.readers.json_objects import begins_json, first_object
 from monitoring.capture.readers.payload import parse_body
 from monitoring.capture.records import Half, Row
 from monitoring.config import ModelConfig
@@ -64,7 +64,7 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Half | 
 
 def _is_csv(head: bytes) -> bool:
     names = head.split(b"\n", 1)[0].lower()
-    return not names.lstrip().startswith((b"{", b"[")) and b"bytes" in names and b"reqtype" in names
+    return not begins_json(head) and b"bytes" in names and b"reqtype" in names
 
 
 def _is_record(record: dict[str, Any]) -> bool:

@@ -92,5 +92,8 @@ def _rows_at_once(group: pq.RowGroupMetaData, columns: list[str]) -> int:
     """How many rows fit into a batch."""
     chunks = [group.column(i) for i in range(group.num_columns)]
     wanted = tuple(f"{name}." for name in columns)
-    sizes = [chunk.total_uncompressed_size for chunk in chunks if f"{chunk.path_in_schema}.".startswith(wanted)]
-    return min(max(_BATCH_BYTES * group.num_rows // max(sum(sizes), 1), 1), _MOST_ROWS)
+    sizes: list[int] = [
+        chunk.total_uncompressed_size for chunk in chunks if f"{chunk.path_in_schema}.".startswith(wanted)
+    ]
+    rows: int = group.num_rows
+    return min(max(_BATCH_BYTES * rows // max(sum(sizes), 1), 1), _MOST_ROWS)

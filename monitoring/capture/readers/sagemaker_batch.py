@@ -15,6 +15,7 @@ from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
 from monitoring.capture.readers.calls import Call, event_id_of, event_time_of, read_objects
 from monitoring.capture.readers.csv_records import csv_lines
+from monitoring.capture.readers.json_objects import begins_json
 from monitoring.capture.readers.payload import response_rows
 from monitoring.capture.records import ABSENT, Half, Row, find
 from monitoring.config import ModelConfig
@@ -34,7 +35,7 @@ _CSV_END = re.compile(
 
 def knows(_key: str, head: bytes) -> bool:
     """Whether an object begins like an output with inference ids, or like a manifest of captured objects."""
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    if begins_json(head):
         return _MANIFEST.match(head) is not None or any(f'"{name}"'.encode() in head for name in (_ID, _OUTPUT))
     return _CSV_END.search(head.split(b"\n", 1)[0]) is not None
 
@@ -44,7 +45,7 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Half | 
     head = captured.head()
     if _MANIFEST.match(head):
         return iter(())
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    if begins_json(head):
         return read_objects(captured, _is_output, partial(_found, captured=captured, columns=config.columns))
     return _of_csv(captured, config)
 
