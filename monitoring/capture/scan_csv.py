@@ -20,6 +20,7 @@ from monitoring.capture.scan_json import (
     BYTES,
     CASE,
     COMMA,
+    DOT,
     ESCAPES,
     EVENT_ID,
     INFERENCE_ID,
@@ -45,13 +46,13 @@ from monitoring.capture.scan_json import (
     word,
     zero_bytes,
 )
-from monitoring.capture.scan_values import LONGEST_FIELD, UNSURE, VALUE, decimal, field_end, moment_of, number
+from monitoring.capture.scan_values import FAULT, LONGEST_FIELD, UNSURE, VALUE, decimal, field_end, moment_of, number
 
 # The first attributes that are looked for; behind them the segments
 MODEL_VERSION, LATENCY, STATUS = (ATTRIBUTES + 2 * i for i in range(3))
 SEGMENTS = ATTRIBUTES + 6
 
-NO_STATUS = -1
+NO_STATUS = ABSENT = -1
 # A text that stands in each of a record's rows; longer ones could take far more memory than the line.
 _LONGEST_REPEATED = 1024
 _MOST_TEXT = 2**31 - 1  # of a column, since Arrow's offsets have 32 bits
@@ -86,50 +87,64 @@ def _latency(data, at, end):
 
 
 @njit(**OPTIONS)
-def _text(starts, offsets, row, start, end, base):
-    starts[row] = base + start
-    offsets[row + 1] = offsets[row] + end - start
-
-
-@njit(**OPTIONS)
-def _features(data, at, base, kinds, numbers, states, starts, offsets, row):
+def _features(data, at, base, columns, rows, row):
     """Read one row of the request; where it ends, or -1."""
-    for i in range(kinds.shape[0]):
-        column = kinds[i]
+    last = columns.shape[0] - 1
+    for i in range(columns.shape[0]):
+        column = columns[i]
         if column >= 0:
-            numbers[column, row], at, state = number(data, at)
-            states[column, row] = state
+            rows.numbers[column, row], at, state = number(data, at)
+            rows.states[column, row] = state
             if state == UNSURE:
                 return -1
         else:
-            end = field_end(data, at)
-            if end - at >= LONGEST_FIELD:
+            start, at = at, field_end(data, at)
+            if at - start >= LONGEST_FIELD:
                 return -1
-            _text(starts[~column], offsets[~column], row, at, end, base)
-            at = end
-        last = i == kinds.shape[0] - 1
-        if (byte(data, at) == COMMA) == last:
+            rows.starts[~column, row] = base + start
+            rows.ends[~column, row + 1] = rows.ends[~column, row] + at - start
+        if (byte(data, at) == COMMA) == (i == last):
             return -1
-        at += not last
+        at += i < last
     return at
 
 
 @njit(**OPTIONS)
-def _score(data, at, response):
+def _score(data, at, fields):
     """Read one row of the response; the score, and where the row ends, or -1."""
-    start, score, good = at, 0.0, False
-    for i in range(response.fields):
-        if i == response.place:
+    start, score, state, count = at, 0.0, FAULT, 0
+    while True:
+        if count == fields.score:
             score, at, state = number(data, at)
-            good = state == VALUE and response.least <= score <= response.greatest
         else:
             at = field_end(data, at)
+        count += 1
         if byte(data, at) != COMMA:
             break
         at += 1
-    # behind a comma there is one field more than there are names
-    good &= byte(data, at - 1) != COMMA or ...
-    return score, (at if good and at - start < LONGEST_FIELD else -1)
+    good = state == VALUE and fields.least <= score <= fields.greatest
+    return score, (at if good and count <= fields.outputs and at - start < LONGEST_FIELD else -1)
+
+
+@njit(**OPTIONS)
+def _is_name(data, at, fields):
+    """Whether a field is the name of a feature, so that its row may be a header."""
+    length, begin = field_end(data, at) - at, 0
+    for end in fields.name_ends:
+        if end - begin == length:
+            same = 0
+            while same < length and byte(data, at + same) == fields.names[begin + same]:
+                same += 1
+            if same == length:
+                return True
+        begin = end
+    return False
+
+
+@njit(**OPTIONS)
+def _has_mark(data, at):
+    """Whether a body begins with a byte order mark, which the reader in Python takes away."""
+    return byte(data, at) == 0xEF and byte(data, at + 1) == 0xBB and byte(data, at + 2) == 0xBF
 
 
 @njit(**OPTIONS)
@@ -138,6 +153,31 @@ def _skip_rows(data, at):
     while byte(data, at) == NEWLINE:
         at += 1
     return at
+
+
+class Fields(NamedTuple):
+    """What the fields of a row mean.
+
+    Attributes:
+        columns: For each feature the number of its column, inverted (`~`) if it is one of text; shape (features,).
+        names: The names of the features, one behind the other; empty if a row of them is no header.
+        name_ends: Where each name ends.
+        outputs: How many fields a response has at most.
+        score: Which of them is the score.
+        least: The least that a score may be.
+        greatest: The greatest.
+    """
+
+    columns: Any
+    names: Any
+    name_ends: Any
+    outputs: Any
+    score: Any
+    least: Any
+    greatest: Any
+
+
+_FIELDS = types.NamedTuple((int64[::1], BYTES, int64[::1], int64, int64, float64, float64), Fields)
 
 
 class Rows(NamedTuple):
@@ -152,7 +192,7 @@ class Rows(NamedTuple):
         ids: Where each row's id ends in the column's text; one longer.
         numbers: Values of the numeric features; shape (features, rows).
         states: `NULL`, `VALUE` or `FAULT` for each of these.
-        starts: Where each text lies, for the columns of text; shape (columns, rows).
+        starts: Where each text lies, for the columns of text; `ABSENT` if it is not there; shape (columns, rows).
         ends: Where it ends in its column's text; one longer.
     """
 
@@ -185,14 +225,14 @@ def _id_of(places):
 
 @njit(**OPTIONS)
 def _repeat(places, part, column, first, last, rows):
-    """Give each row of a line the same text; whether that is short enough."""
+    """Give each row of a line the same text, or none; whether that is short enough."""
     start, length = places[part], places[part + 1] - places[part]
     if last - first > 1 and length > _LONGEST_REPEATED:
         return False
     if rows.ends[column, first] + (last - first) * length > _MOST_TEXT:
         return False
     for row in range(first, last):
-        rows.starts[column, row] = start
+        rows.starts[column, row] = start if start > 0 else ABSENT
         rows.ends[column, row + 1] = rows.ends[column, row] + length
     return True
 
@@ -216,29 +256,32 @@ def _number_ids(places, first, last, rows):
 
 
 @njit(**OPTIONS)
-def _read_body(data, base, places, kinds, score_place, first, rows):
+def _read_body(data, base, places, fields, first, rows):
     """Read the rows of both sides; behind the last one, or -1."""
     row, at, out = first, places[INPUT] - base, places[OUTPUT] - base
+    if _has_mark(data, at) or _has_mark(data, out):
+        return -1
     while True:
         at, out = _skip_rows(data, at), _skip_rows(data, out)
         if byte(data, at) == QUOTE or byte(data, out) == QUOTE:
             return row if byte(data, at) == byte(data, out) and row > first else -1
-        rows.scores[row], out = _score(data, out, score_place)
-        at = _features(data, at, base, kinds, rows.numbers, rows.states, rows.starts, rows.ends, row)
+        if row == first and _is_name(data, at, fields):
+            return -1
+        rows.scores[row], out = _score(data, out, fields)
+        at = _features(data, at, base, fields.columns, rows, row)
         if at < 0 or out < 0:
             return -1
         row += 1
 
 
 @njit(**OPTIONS)
-def _read_line(data, base, places, kinds, score_place, line, first, rows):
+def _read_line(data, base, places, fields, line, first, rows):
     """Read all rows of a line; behind the last one, or -1."""
     moment, timed = moment_of(data, places[TIME] - base, places[TIME + 1] - base)
-    status, known = _status(data, places[STATUS] - base, places[STATUS + 1] - base)
     latency, measured = _latency(data, places[LATENCY] - base, places[LATENCY + 1] - base)
-    if not (timed and known and measured):
+    if not (timed and measured):
         return -1
-    last = _read_body(data, base, places, kinds, score_place, first, rows)
+    last = _read_body(data, base, places, fields, first, rows)
     if last < 0 or not _number_ids(places, first, last, rows):
         return -1
     segments = (places.shape[0] - SEGMENTS) // 2
@@ -250,20 +293,19 @@ def _read_line(data, base, places, kinds, score_place, line, first, rows):
     rows.lines[first:last] = line
     rows.times[first:last] = moment
     rows.latencies[first:last] = latency
-    rows.statuses[first:last] = status
+    rows.statuses[first:last] = _status(data, places[STATUS] - base, places[STATUS + 1] - base)
     return last
 
 
-@entry(int64(BYTES, BYTES, int64[:, ::1], int64[::1], int64, _ROWS))
-def read_rows(data, side, places, kinds, score_place, rows):
+@entry(int64(BYTES, BYTES, int64[:, ::1], _FIELDS, _ROWS))
+def read_rows(data, side, places, fields, rows):
     """Read the rows of all lines; a line that cannot be read for certain becomes `SLOW`.
 
     Args:
         data: Lines.
         side: What does not lie there.
         places: Of each line.
-        kinds: For each feature the number of its column, inverted (`~`) if it is one of text.
-        score_place: The score's place among the fields of the response.
+        fields: What the fields of a row mean; there is at least one feature.
         rows: To be filled. Texts are the categorical features, the model's version, and the segments.
 
     Returns:
@@ -277,9 +319,9 @@ def read_rows(data, side, places, kinds, score_place, rows):
         if found[ESCAPES] == SLOW:
             continue
         if found[INPUT] < data.shape[0]:
-            last = _read_line(data, 0, found, kinds, score_place, line, row, rows)
+            last = _read_line(data, 0, found, fields, line, row, rows)
         else:
-            last = _read_line(side, data.shape[0], found, kinds, score_place, line, row, rows)
+            last = _read_line(side, data.shape[0], found, fields, line, row, rows)
         if last < 0:
             found[ESCAPES] = SLOW
         else:
@@ -313,7 +355,7 @@ def gather(data, side, starts, ends, target):
     Args:
         data: Lines.
         side: What does not lie there.
-        starts: Where each text lies, shape (n,).
+        starts: Where each text lies, if it is not empty; shape (n,).
         ends: Where it ends in `target`, behind a 0; shape (n + 1,).
         target: At least `MARGIN` bytes longer than all texts.
     """

@@ -7,16 +7,18 @@ leaves to that reader: JSON or base64 bodies, quoted CSV, unusual times, and wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from monitoring.capture.records import FEATURE_PREFIX
 from monitoring.capture.scan_csv import (
+    ABSENT,
     NO_STATUS,
+    Fields,
     Rows,
     gather,
     gather_ids,
@@ -35,14 +37,17 @@ from monitoring.capture.scan_json import (
     lines_with_margin,
 )
 from monitoring.capture.scan_values import FAULT, VALUE
+from monitoring.capture.schema import FEATURE_PREFIX, SEGMENT_PREFIX
 
-SEGMENT_PREFIX = "segment:"
-_ATTRIBUTES = ("model_version", "latency_ms", "status")
+Array = np.ndarray[Any, np.dtype[Any]]
+
+PROBABILITY = (0.0, 1.0)
+ATTRIBUTE_NAMES = ("model_version", "latency_ms", "status")
 # A line is rarely shorter; where it is, there is a second attempt.
 _BYTES_A_LINE = 256
 _LONGEST_PIECE = 1 << 30
-
-Array = np.ndarray[Any, np.dtype[Any]]
+# What makes a path of a name: the reader in Python looks for its parts in the bodies.
+_PATH = re.compile(r"[.\[\]]")
 
 
 @dataclass(frozen=True)
@@ -74,78 +79,95 @@ def scan(
     outputs: Sequence[str],
     score: str,
     segments: Sequence[str] = (),
+    attributes: tuple[str, str, str] = ATTRIBUTE_NAMES,
+    bounds: tuple[float, float] = PROBABILITY,
 ) -> Scan:
     """Read the capture lines of a piece of an object. Threads can scan pieces at the same time.
 
     Args:
         data: Whole lines; the last one may lack its newline.
-        features: The features in the order of the request's fields.
+        features: The features in the order of the request's fields; at least one.
         outputs: The names of the response's fields.
         score: The one of them that is the score.
-        segments: Names of custom attributes that are read too, as text; an empty one is null.
+        segments: Names of custom attributes that are read too, as text.
+        attributes: Names of the custom attributes with the model's version, milliseconds, and HTTP status.
+        bounds: The least and the greatest that a score may be.
 
     Raises:
-        ValueError: The piece has 1 GiB or more.
+        ValueError: There is no feature or no such output, or the piece has 1 GiB or more.
     """
     lines = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
-    if len(lines) >= _LONGEST_PIECE:
-        raise ValueError(f"a piece of {len(lines)} bytes; the scanner takes less than {_LONGEST_PIECE}")
-    places, tail = _find(lines, [*_ATTRIBUTES, *segments])
+    if not features or len(lines) >= _LONGEST_PIECE:
+        raise ValueError(f"{len(features)} features and {len(lines)} bytes; at least 1, and less than {_LONGEST_PIECE}")
+    names = [*attributes, *segments]
+    in_bodies = {name for name in names if name in features or name in outputs or _PATH.search(name)}
+    places, tail = _find(lines, names, in_bodies)
     escaped = places[places[:, ESCAPES] > 0]
     side = np.empty(len(tail) + int((escaped[:, END] - escaped[:, START]).sum()) + MARGIN, np.uint8)
     side[: len(tail)] = tail
     most_rows = resolve_escapes(lines, side, len(tail), places)
-    kinds, columns = _columns(features)
-    rows = _room(most_rows, columns, len(segments))
-    found = read_rows(lines, side, places, kinds, outputs.index(score), rows)
-    table, faults = _table(_trimmed(rows, found), lines, side, places, features, segments)
-    return Scan(
-        table,
-        rows.lines[:found],
-        places[:, START].copy(),
-        places[:, END].copy(),
-        np.flatnonzero(places[:, ESCAPES] == SLOW),
-        faults,
-    )
+    columns, texts = _columns(features)
+    header = _joined(features if len(features) > 1 else ())
+    fields = Fields(columns, *header, len(outputs), outputs.index(score), *map(float, bounds))
+    rows = _room(most_rows, len(features) - texts, texts + 1 + len(segments))
+    rows = _trimmed(rows, read_rows(lines, side, places, fields, rows))
+    table, faults = _table(rows, lines, side, places, features, segments)
+    slow = np.flatnonzero(places[:, ESCAPES] == SLOW)
+    return Scan(table, rows.lines, places[:, START].copy(), places[:, END].copy(), slow, faults)
 
 
-def _find(lines: Array, attributes: Sequence[str]) -> tuple[Array, Array]:
-    """The places of every line, and a copy of the last lines, which have too little behind them to be read in place."""
-    names = [name.encode() for name in attributes]
-    wanted, ends = np.frombuffer(b"".join(names), np.uint8), np.cumsum([len(name) for name in names])
+def _joined(names: Iterable[str]) -> tuple[Array, Array]:
+    """Names one behind the other, and where each ends. Half a surrogate pair equals no valid text."""
+    parts = [name.encode("utf-8", "surrogatepass") for name in names]
+    joined = np.frombuffer(b"".join(parts), np.uint8) if any(parts) else np.empty(0, np.uint8)
+    return joined, np.cumsum([len(part) for part in parts], dtype=np.int64)
+
+
+def _find(lines: Array, names: Sequence[str], in_bodies: Container[str]) -> tuple[Array, Array]:
+    """The places of every line, and a copy of the last lines, which have too little behind them to be read in place.
+
+    Args:
+        lines: The piece.
+        names: Of attributes.
+        in_bodies: Those that the reader in Python finds in a body when they are no attribute.
+    """
+    wanted = _joined(names)
     split = lines_with_margin(lines)
     tail = np.concatenate([lines[split:], np.full(1 + MARGIN, ord("\n"), np.uint8)])
     places = np.empty((len(lines) // _BYTES_A_LINE + 16, ATTRIBUTES + 2 * len(names)), np.int64)
-    places, first = _fill(lines, split, wanted, ends, places, 0)
-    places, count = _fill(tail, len(lines) - split + 1, wanted, ends, places, first)
+    places, first = _fill(lines, split, wanted, places, 0)
+    places, count = _fill(tail, len(lines) - split + 1, wanted, places, first)
+    for i, name in enumerate(names):
+        if name in in_bodies:
+            places[:count][places[:count, ATTRIBUTES + 2 * i] == 0, ESCAPES] = SLOW
     moved = places[first:count]
     moved[:, [START, END]] += split
-    moved[:, INPUT:ESCAPES] += len(lines)
-    moved[:, ATTRIBUTES:] += len(lines)
+    for parts in (moved[:, INPUT:ESCAPES], moved[:, ATTRIBUTES:]):
+        parts[parts > 0] += len(lines)
     return places[:count], tail
 
 
-def _fill(data: Array, stop: int, wanted: Array, ends: Array, places: Array, count: int) -> tuple[Array, int]:
+def _fill(data: Array, stop: int, wanted: tuple[Array, Array], places: Array, count: int) -> tuple[Array, int]:
+    """Find the parts of lines; the places, more of them if they have been too few, and how many are filled."""
     at, order = 0, np.empty(places.shape[1], np.int64)
     while at < stop:
         if count == len(places):
             places = np.concatenate([places, np.empty_like(places)])
-        at, count = find_parts(data, at, stop, wanted, ends, places, order, count)
+        at, count = find_parts(data, at, stop, *wanted, places, order, count)
     return places, count
 
 
-def _columns(features: Mapping[str, str]) -> tuple[Array, dict[str, int]]:
-    """The column of each feature, inverted for text; and how many columns there are of each kind."""
+def _columns(features: Mapping[str, str]) -> tuple[Array, int]:
+    """The column of each feature, inverted for text; and how many columns of text there are."""
     counts = {"numeric": 0, "categorical": 0}
     columns = []
     for kind in features.values():
         columns.append(counts[kind] if kind == "numeric" else ~counts[kind])
         counts[kind] += 1
-    return np.array(columns, np.int64), counts
+    return np.array(columns, np.int64), counts["categorical"]
 
 
-def _room(rows: int, counts: Mapping[str, int], segments: int) -> Rows:
-    texts = counts["categorical"] + 1 + segments
+def _room(rows: int, numbers: int, texts: int) -> Rows:
     return Rows(
         lines=np.empty(rows, np.int64),
         times=np.empty(rows, np.int64),
@@ -153,8 +175,8 @@ def _room(rows: int, counts: Mapping[str, int], segments: int) -> Rows:
         latencies=np.empty(rows),
         statuses=np.empty(rows, np.int32),
         ids=np.empty(rows + 1, np.int32),
-        numbers=np.empty((counts["numeric"], rows)),
-        states=np.empty((counts["numeric"], rows), np.uint8),
+        numbers=np.empty((numbers, rows)),
+        states=np.empty((numbers, rows), np.uint8),
         starts=np.empty((texts, rows), np.int32),
         ends=np.empty((texts, rows + 1), np.int32),
     )
@@ -168,35 +190,39 @@ def _trimmed(rows: Rows, found: int) -> Rows:
 def _table(
     rows: Rows, lines: Array, side: Array, places: Array, features: Mapping[str, str], segments: Sequence[str]
 ) -> tuple[pa.Table, dict[str, Array]]:
-    ids = _bytes(rows.ids)
-    gather_ids(lines, side, places, rows.lines, rows.ids, ids)
+    """The columns, and the rows of each feature that hold no number."""
 
-    def text(column: int, *, nullable: bool = True) -> pa.Array:
+    def text(column: int) -> Array:
         found = _bytes(rows.ends[column])
         gather(lines, side, rows.starts[column], rows.ends[column], found)
-        return _text(rows.ends[column], found, nullable=nullable)
+        return found
 
     columns: dict[str, pa.Array] = {}
     faults: dict[str, Array] = {}
-    kinds, counts = _columns(features)
-    for name, column in zip(features, kinds, strict=True):
+    places_of, version = _columns(features)
+    for name, column in zip(features, places_of, strict=True):
         if column < 0:
-            columns[FEATURE_PREFIX + name] = text(~column)
+            ends = rows.ends[~column]
+            columns[FEATURE_PREFIX + name] = _text(ends, text(~column), ends[1:] > ends[:-1])
             continue
         states = rows.states[column]
-        columns[FEATURE_PREFIX + name] = _numbers(pa.float64(), rows.numbers[column], states == VALUE)
+        columns[FEATURE_PREFIX + name] = _values(pa.float64(), rows.numbers[column], states == VALUE)
         if len(wrong := np.flatnonzero(states == FAULT)):
             faults[name] = wrong
-    version = counts["categorical"]
+    ids = _bytes(rows.ids)
+    gather_ids(lines, side, places, rows.lines, rows.ids, ids)
     head = {
-        "event_id": _text(rows.ids, ids, nullable=False),
-        "event_time": _numbers(pa.timestamp("us", tz="UTC"), rows.times, None),
-        "model_version": text(version, nullable=False),
-        "score": _numbers(pa.float64(), rows.scores, None),
-        "latency_ms": _numbers(pa.float64(), rows.latencies, ~np.isnan(rows.latencies)),
-        "status": _numbers(pa.int32(), rows.statuses, rows.statuses != NO_STATUS),
+        "event_id": _text(rows.ids, ids),
+        "event_time": _values(pa.timestamp("us", tz="UTC"), rows.times),
+        "model_version": _text(rows.ends[version], text(version)),
+        "score": _values(pa.float64(), rows.scores),
+        "latency_ms": _values(pa.float64(), rows.latencies, ~np.isnan(rows.latencies)),
+        "status": _values(pa.int32(), rows.statuses, rows.statuses != NO_STATUS),
     }
-    tail = {SEGMENT_PREFIX + name: text(version + 1 + i) for i, name in enumerate(segments)}
+    tail = {
+        SEGMENT_PREFIX + name: _text(rows.ends[i], text(i), rows.starts[i] != ABSENT)
+        for i, name in enumerate(segments, version + 1)
+    }
     return pa.table(head | columns | tail), faults
 
 
@@ -204,15 +230,13 @@ def _bytes(ends: Array) -> Array:
     return np.empty(int(ends[-1]) + MARGIN, np.uint8)
 
 
-def _text(ends: Array, data: Array, *, nullable: bool) -> pa.Array:
-    """A column of text; what is empty is null, if that may be."""
-    filled = ends[1:] > ends[:-1] if nullable else None
+def _text(ends: Array, data: Array, filled: Array | None = None) -> pa.Array:
     nulls, validity = _validity(filled)
     buffers = [validity, pa.py_buffer(ends), pa.py_buffer(data[: ends[-1]])]
     return pa.Array.from_buffers(pa.string(), len(ends) - 1, buffers, nulls)
 
 
-def _numbers(kind: pa.DataType, values: Array, filled: Array | None) -> pa.Array:
+def _values(kind: pa.DataType, values: Array, filled: Array | None = None) -> pa.Array:
     nulls, validity = _validity(filled)
     return pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(values)], nulls)
 

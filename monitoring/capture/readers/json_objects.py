@@ -134,6 +134,10 @@ class _Document:
 
     def _next_known(self, at: int) -> int:
         """Where the next record begins; the end when there is none."""
+        # a fault may be said to be at the beginning of the next one
+        while at and self._text[at - 1] in _SPACE:
+            at -= 1
+        at = max(at - 1, 0)
         for start in _START.finditer(self._text, at):
             if self._tries <= 0:
                 break

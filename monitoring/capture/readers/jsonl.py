@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from monitoring.capture.objects import CaptureObject
-from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
+from monitoring.capture.quarantine import Origin, Quarantined, UnreadableError
 from monitoring.capture.readers.json_objects import json_objects
 from monitoring.capture.readers.noise import is_noise
 from monitoring.capture.readers.rows import Identity
 from monitoring.capture.records import Row
 from monitoring.config import ModelConfig
+
+_SEVERAL = re.compile(rb"\}[ \t\r\0]*\{")
 
 
 def knows(key: str, head: bytes) -> bool:
@@ -36,7 +39,7 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarant
 
 def _objects(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
     for found in json_objects(captured, _any):
-        if isinstance(found, Quarantined) and found.reason is Reason.NOT_JSON and b"}{" in found.origin.data:
+        if isinstance(found, Quarantined) and _SEVERAL.search(found.origin.data):
             yield from _one_after_the_other(found.origin)
         else:
             yield found
