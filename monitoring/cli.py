@@ -123,12 +123,17 @@ def _print_json(value: Any) -> None:
 def validate(context: click.Context, name: str | None, *, as_json: bool) -> int:
     """Check the configuration of one model, or of all."""
     directory = _models_dir(context)
-    if name:
-        models, broken = [load_model(model_path(directory, name)).name], []
-    else:
-        broken = [str(error) for error in broken_models(directory)]
-        bad = {error.split(":", 1)[0] for error in broken}
-        models = [path.stem for path in sorted(directory.glob("*.yaml")) if str(path) not in bad]
+    broken = [] if name else [str(error) for error in broken_models(directory)]
+    bad = {error.split(":", 1)[0] for error in broken}
+    paths = [path for path in sorted(directory.glob("*.yaml")) if str(path) not in bad]
+    models = []
+    for path in [model_path(directory, name)] if name else paths:
+        try:
+            models.append(_validated(path))
+        except ConfigError as error:
+            if name:
+                raise
+            broken.append(str(error))
     if as_json:
         _print_json({"valid": models, "errors": broken})
     else:
@@ -139,6 +144,18 @@ def validate(context: click.Context, name: str | None, *, as_json: bool) -> int:
         if not models and not broken:
             click.echo(f"no models in {directory}", err=True)
     return ExitCode.OK if models and not broken else ExitCode.NOT_RUN
+
+
+def _validated(path: Path) -> str:
+    """The name of a model whose file is valid, and whose formats are known here."""
+    from monitoring.capture.readers import readers
+
+    config = load_model(path)
+    try:
+        readers(config)
+    except ConfigError as error:
+        raise ConfigError(error.what, where=f"{path}, {error.where}", allowed=error.allowed, hint=error.hint) from error
+    return config.name
 
 
 @cli.command()

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from monitoring.capture.writer import write_labels
 from monitoring.config import ModelConfig
 from monitoring.monitor import Monitor
 from monitoring.notify.message import build_message
+from monitoring.quarantine import replay
 from monitoring.report import write_report
 from monitoring.retraining import export_training_rows
 from monitoring.store.local import LocalStore
@@ -301,3 +303,12 @@ def test_messages_quote_no_value(private: Monitor) -> None:
 def test_the_key_is_nowhere(private: Monitor) -> None:
     assert where(private, KEY.decode()) == set()
     assert KEY.decode() not in repr(private)
+
+
+def test_what_is_replayed_does_not_stay_as_it_was_captured(private: Monitor, tmp_path: Path) -> None:
+    shutil.copytree(private.store.uri, tmp_path / "copy")
+    copy = replace(private, store=LocalStore(tmp_path / "copy"))
+    assert replay(copy).records == 2 * DAYS
+    assert where(copy, HIDDEN) == set(copy.store.keys("toy/replayed/"))
+    pipeline.run_window(copy, Window(FIRST, "day").shift(DAYS))
+    assert where(copy, HIDDEN) == set()

@@ -7,19 +7,54 @@ A line ends with a newline that lies in its buffer, with `MARGIN` more bytes beh
 so no step needs to ask where the line ends, and eight bytes can be read at a time.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, assignment, import-untyped"
 
 from __future__ import annotations
 
-from pathlib import Path
-from zlib import crc32
-
 import numpy as np
-from llvmlite import ir
-from numba import int64, njit, types, uint8
-from numba.extending import intrinsic
+from numba import int64, njit, types
 
-MARGIN = 32
+from monitoring.capture.scan_bytes import (
+    BACKSLASH,
+    BYTES,
+    CASE,
+    CLOSE,
+    CLOSE_LIST,
+    COLON,
+    COMMA,
+    DOT,
+    EQUALS,
+    EVERY,
+    HIGH,
+    LETTER_B,
+    LETTER_E,
+    LETTER_F,
+    LETTER_N,
+    LETTER_R,
+    LETTER_T,
+    LETTER_U,
+    MARGIN,
+    MINUS,
+    NEWLINE,
+    NINE,
+    OPEN,
+    OPEN_LIST,
+    OPTIONS,
+    PLUS,
+    QUOTE,
+    RETURN,
+    SLASH,
+    SPACE,
+    TAB,
+    ZERO,
+    byte,
+    entry,
+    line_end,
+    trailing_zeros,
+    word,
+    zero_bytes,
+)
+
 # Deeper values are left to the reader in Python.
 _MOST_DEPTH = 60
 # Python reads integers of 640 digits under any setting.
@@ -27,91 +62,13 @@ _LONGEST_NUMBER = 300
 
 # Columns of a line's places: where a part starts, and behind it where it ends
 START, END, INPUT, OUTPUT, EVENT_ID, INFERENCE_ID, TIME, ESCAPES, ATTRIBUTES = 0, 1, 2, 4, 6, 8, 10, 12, 14
-SLOW, PLAIN = -1, 0
-INPUT_ESCAPED, OUTPUT_ESCAPED = 1, 2
+# In the column `ESCAPES`: that the line is left to the reader in Python, or which bodies have escapes
+SLOW, PLAIN, INPUT_ESCAPED, OUTPUT_ESCAPED = -1, 0, 1, 2
 
-TAB, NEWLINE, RETURN, SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, SLASH, ZERO, NINE = b'\t\n\r "+,-./09'
-COLON, _EQUALS, _OPEN_LIST, BACKSLASH, _CLOSE_LIST, _OPEN, _CLOSE = b":=[\\]{}"
-_LETTER_B, LETTER_E, _LETTER_F, LETTER_N, LETTER_R, LETTER_T, LETTER_U = b"befnrtu"
-CASE = 0x20  # set in a small letter, and not in a capital one
-
-BYTES = types.Array(uint8, 1, "C", readonly=True)
-# Without Numba's counting of references, which each call of a kernel by another would pay for. None makes an array.
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
-_SOURCES = crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("scan_*.py"))))
-
-_1, _2, _3, _4, _5, _6, _7 = (np.uint64(n) for n in range(1, 8))
-_8, _16, _24, _32, _40, _48, _56 = (np.uint64(n) for n in range(8, 64, 8))
-_NONE = np.uint64(0)
-EVERY = np.uint64(0x0101010101010101)
-HIGH = np.uint64(0x8080808080808080)
-_QUOTES, BACKSLASHES, _SPACES, _NEWLINES = (np.uint64(c) * EVERY for c in (QUOTE, BACKSLASH, SPACE, NEWLINE))
+_1, _NONE = np.uint64(1), np.uint64(0)
+_QUOTES, _BACKSLASHES, _SPACES = (np.uint64(c) * EVERY for c in (QUOTE, BACKSLASH, SPACE))
 _FOUR_BYTES, _FIVE_BYTES = np.uint64(2**32 - 1), np.uint64(2**40 - 1)
 _TRUE, _FALSE, _NULL, _CSV = (np.uint64(int.from_bytes(b, "little")) for b in (b"true", b"false", b"null", b'"CSV"'))
-
-
-def entry(signature):
-    """Compile a kernel that Python calls, and keep its code until any file of the scanner changes.
-
-    Numba itself looks at no other file than the one that the kernel is in.
-    """
-
-    def compiled(function):
-        function.__qualname__ += f"_{_SOURCES:08x}"
-        return njit(signature, cache=True, **OPTIONS)(function)
-
-    return compiled
-
-
-# --- Eight bytes at a time ---
-
-
-@intrinsic
-def trailing_zeros(_, bits):
-    """Zero bits below the lowest one; 64 of 0."""
-
-    def generate(_context, builder, _signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return int64(bits), generate
-
-
-@njit(**OPTIONS)
-def byte(data, at):
-    """One byte. An index without a sign is not looked at twice."""
-    return data[np.uint64(at)]
-
-
-@njit(**OPTIONS)
-def word(data, at):
-    """Eight bytes, the first one lowest; the compiler makes one load of it."""
-    i = np.uint64(at)
-    return (
-        np.uint64(data[i])
-        | np.uint64(data[i + _1]) << _8
-        | np.uint64(data[i + _2]) << _16
-        | np.uint64(data[i + _3]) << _24
-        | np.uint64(data[i + _4]) << _32
-        | np.uint64(data[i + _5]) << _40
-        | np.uint64(data[i + _6]) << _48
-        | np.uint64(data[i + _7]) << _56
-    )
-
-
-@njit(**OPTIONS)
-def zero_bytes(bits):
-    """The upper bit of each byte that is zero. Right up to the lowest of them, and for which there is any."""
-    return (bits - EVERY) & ~bits & HIGH
-
-
-@njit(**OPTIONS)
-def line_end(data, at):
-    """The next newline."""
-    found = zero_bytes(word(data, at) ^ _NEWLINES)
-    while found == _NONE:
-        at += 8
-        found = zero_bytes(word(data, at) ^ _NEWLINES)
-    return at + (trailing_zeros(found) >> 3)
 
 
 # --- JSON. Each step begins at a place and returns the next; one that fails returns a newline, where all steps fail ---
@@ -129,7 +86,7 @@ def _special(data, at):
     """The next byte in a string that is a quote, a backslash, a control character or not ASCII."""
     while True:
         bits = word(data, at)
-        found = zero_bytes(bits ^ _QUOTES) | zero_bytes(bits ^ BACKSLASHES) | ((bits - _SPACES) | bits) & HIGH
+        found = zero_bytes(bits ^ _QUOTES) | zero_bytes(bits ^ _BACKSLASHES) | ((bits - _SPACES) | bits) & HIGH
         if found != _NONE:
             return at + (trailing_zeros(found) >> 3)
         at += 8
@@ -163,7 +120,7 @@ def _skip_utf8(data, at):
 @njit(**OPTIONS)
 def _skip_escape(data, at):
     letter = byte(data, at + 1)
-    if letter in (QUOTE, BACKSLASH, SLASH, _LETTER_B, _LETTER_F, LETTER_N, LETTER_R, LETTER_T):
+    if letter in (QUOTE, BACKSLASH, SLASH, LETTER_B, LETTER_F, LETTER_N, LETTER_R, LETTER_T):
         return at + 2
     if letter != LETTER_U:
         return line_end(data, at + 1)
@@ -255,18 +212,18 @@ def _skip_nested(data, at):
     objects, depth = _NONE, 0  # a bit for each level, the innermost lowest
     while True:
         here = byte(data, at)
-        if here in (_OPEN, _OPEN_LIST):
+        if here in (OPEN, OPEN_LIST):
             if depth == _MOST_DEPTH:
                 return line_end(data, at)
             depth += 1
-            objects = objects << _1 | np.uint64(here == _OPEN)
+            objects = objects << _1 | np.uint64(here == OPEN)
             at = _skip_space(data, at + 1)
-            if byte(data, at) != (_CLOSE if here == _OPEN else _CLOSE_LIST):
-                at = _skip_key(data, at) if here == _OPEN else at
+            if byte(data, at) != (CLOSE if here == OPEN else CLOSE_LIST):
+                at = _skip_key(data, at) if here == OPEN else at
                 continue
         else:
             at = _skip_space(data, _skip_scalar(data, at))
-        while byte(data, at) == (_CLOSE if objects & _1 else _CLOSE_LIST):
+        while byte(data, at) == (CLOSE if objects & _1 else CLOSE_LIST):
             depth -= 1
             objects >>= _1
             if depth == 0:
@@ -280,7 +237,7 @@ def _skip_nested(data, at):
 
 @njit(**OPTIONS)
 def _skip_value(data, at):
-    return _skip_nested(data, at) if byte(data, at) in (_OPEN, _OPEN_LIST) else _skip_scalar(data, at)
+    return _skip_nested(data, at) if byte(data, at) in (OPEN, OPEN_LIST) else _skip_scalar(data, at)
 
 
 # --- The members of a capture ---
@@ -356,7 +313,7 @@ def _note_text(data, at, places, part, escape):
 def _note_attribute(data, start, end, wanted, ends, places):
     """Note where the value is, if the name is wanted; of equal names the last one counts."""
     equals = start
-    while equals < end and byte(data, equals) != _EQUALS:
+    while equals < end and byte(data, equals) != EQUALS:
         equals += 1
     if equals == end:
         return
@@ -374,10 +331,10 @@ def _note_attribute(data, start, end, wanted, ends, places):
 
 @njit(**OPTIONS)
 def _note_attributes(data, at, wanted, ends, places):
-    if byte(data, at) != _OPEN_LIST:
+    if byte(data, at) != OPEN_LIST:
         return line_end(data, at)
     at = _skip_space(data, at + 1)
-    if byte(data, at) == _CLOSE_LIST:
+    if byte(data, at) == CLOSE_LIST:
         return at + 1
     while byte(data, at) == QUOTE:
         end, escaped = _text_end(data, at + 1)
@@ -385,7 +342,7 @@ def _note_attributes(data, at, wanted, ends, places):
             return line_end(data, end)
         _note_attribute(data, at + 1, end, wanted, ends, places)
         at = _skip_space(data, end + 1)
-        if byte(data, at) == _CLOSE_LIST:
+        if byte(data, at) == CLOSE_LIST:
             return at + 1
         if byte(data, at) != COMMA:
             return line_end(data, at)
@@ -430,13 +387,13 @@ def _child(member):
 @njit(**OPTIONS)
 def _note_record(data, at, wanted, ends, places):  # noqa: C901, PLR0911  (each return is a way not to be a capture)
     """Note a line's parts: a place in the line, and whether the line's object ends there with all that is needed."""
-    if byte(data, at) != _OPEN:
+    if byte(data, at) != OPEN:
         return at, False
     inside, first, seen = _RECORD, True, _NONE
     at += 1
     while True:
         at = _skip_space(data, at)
-        if not (first and byte(data, at) == _CLOSE):
+        if not (first and byte(data, at) == CLOSE):
             if byte(data, at) != QUOTE:
                 return at, False
             key = at + 1
@@ -453,13 +410,13 @@ def _note_record(data, at, wanted, ends, places):  # noqa: C901, PLR0911  (each 
                 seen |= bit
             child = _child(member)
             if child != _OUTSIDE:
-                if byte(data, at) != _OPEN:
+                if byte(data, at) != OPEN:
                     return at, False
                 inside, first = child, True
                 at += 1
                 continue
             at = _skip_space(data, _note_value(data, at, member, wanted, ends, places))
-        while byte(data, at) == _CLOSE:
+        while byte(data, at) == CLOSE:
             at += 1
             inside = _PARENTS[inside]
             if inside == _OUTSIDE:
@@ -585,3 +542,9 @@ def lines_with_margin(data):
     while at > 0 and byte(data, at - 1) != NEWLINE:
         at -= 1
     return max(at, 0)
+
+
+@njit(**OPTIONS)
+def id_of(places):
+    """The caller's id is the one that labels carry."""
+    return INFERENCE_ID if places[INFERENCE_ID] < places[INFERENCE_ID + 1] else EVENT_ID

@@ -3,7 +3,7 @@
 A field ends at a comma, at a newline, or at a quote, and there are `MARGIN` bytes behind that.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, assignment, import-untyped"
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import float64, njit, uint64
 from numba.extending import intrinsic
 
-from monitoring.capture.scan_json import (
+from monitoring.capture.scan_bytes import (
     CASE,
     COLON,
     COMMA,

@@ -15,27 +15,19 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from monitoring.capture.scan_csv import (
-    ABSENT,
-    NO_STATUS,
-    Fields,
-    Rows,
-    gather,
-    gather_ids,
-    read_rows,
-    resolve_escapes,
-)
+from monitoring.capture.scan_bytes import MARGIN
+from monitoring.capture.scan_csv import ABSENT, NO_STATUS, Fields, Rows, read_rows
 from monitoring.capture.scan_json import (
     ATTRIBUTES,
     END,
     ESCAPES,
     INPUT,
-    MARGIN,
     SLOW,
     START,
     find_parts,
     lines_with_margin,
 )
+from monitoring.capture.scan_text import gather, gather_ids, resolve_escapes
 from monitoring.capture.scan_values import FAULT, VALUE
 from monitoring.capture.schema import FEATURE_PREFIX, SEGMENT_PREFIX
 

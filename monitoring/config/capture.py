@@ -192,6 +192,8 @@ class Columns(Strict):
         for name, rule in self.privacy.columns.items():
             if isinstance(rule, list) and self.features.get(name) != "numeric":
                 raise ValueError(f"privacy: {name!r} is not numeric and has no intervals")
+            if rule == "hash" and self.features.get(name) == "text":
+                raise ValueError(f"privacy: of the text {name!r} only its length is kept, which needs no hash")
         return self
 
     @property

@@ -114,7 +114,7 @@ def _headline(status: Status, findings: list[Finding], config: ModelConfig) -> s
         more = f" And {len(bad) - 1} more." if len(bad) > 1 else ""
         return f"{bad[0].message}{more}"
     drifted = sum(finding.code is Code.FEATURE_DRIFT for finding in findings)
-    moved = f" {drifted} of {len(config.columns.features)} features have moved, without harm." if drifted else ""
+    moved = f" {drifted} of {len(config.columns.stored)} features have moved, without harm." if drifted else ""
     if config.labels is None:
         return f"Data are within their limits; performance is not monitored (no labels configured).{moved}"
     return f"Performance and data are within their limits.{moved}"

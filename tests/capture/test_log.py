@@ -37,6 +37,7 @@ class Faulty(LocalStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.error: Exception | None = None
+        self.error_on = ""
         self.failures = 0
         self.puts: list[str] = []
         self.gate = threading.Event()
@@ -46,7 +47,7 @@ class Faulty(LocalStore):
     def put(self, key: str, data: bytes) -> None:
         self.entered.set()
         assert self.gate.wait(MOST_SECONDS)
-        if self.error:
+        if self.error and self.error_on in key:
             self.failures += 1
             raise self.error
         super().put(key, data)
@@ -269,6 +270,11 @@ def test_the_buffer_is_bounded_in_bytes(features: Any, store: Faulty, open_log: 
         log.record_request(b"x" * 3000, "text/csv", None, None)
     assert log.counts().waiting == 2
     assert log.counts().drops == {DropReason.BUFFER_FULL: 8}
+    store.gate.set()
+    assert log.flush()
+    log.record(features, 0.5)
+    assert log.flush()
+    assert log.counts().written == 3
 
 
 class Unprintable:
@@ -698,15 +704,19 @@ def test_images_become_objects_when_asked_for_and_equal_ones_once(store: Faulty,
 
 def test_a_body_that_cannot_be_stored_takes_its_record_along(store: Faulty, open_log: OpenLog, impatient: None) -> None:
     log = open_log(references=True, buffer_records=2)
-    store.error = StoreUnavailableError("down")
-    while DropReason.STORE_FAILED not in log.counts().drops:
-        log.record_request(PNG, "image/png", b"0.5", "text/csv")
+    store.error, store.error_on = StoreUnavailableError("down"), "-objects/"
+    for side in range(2):
+        before = log.counts().drops.get(DropReason.STORE_FAILED, 0)
+        while log.counts().drops.get(DropReason.STORE_FAILED, 0) == before:
+            image, score = (PNG, "image/png"), (b"0.5", "text/csv")
+            log.record_request(*(image + score if side else score + image))
     store.error = None
     eventually(lambda: log.flush(0.1))
     assert balanced(log.counts())
-    for record in records(store):
-        assert Path(record["captureData"]["endpointInput"]["data"]).read_bytes() == PNG
     assert len(records(store)) == log.counts().written
+    for record in records(store):
+        (uri,) = [side["data"] for side in record["captureData"].values() if side["encoding"] == "URI"]
+        assert Path(uri).read_bytes() == PNG
 
 
 def test_no_more_than_some_keys_of_bodies_are_remembered(

@@ -72,11 +72,12 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("baseline:\n  uri: training/toy.parquet\n", "", ":1: 'baseline' is required and missing"),
+        ("  uri: captures/toy", "  late: 2d", ":4: 'capture.uri' is required and missing"),
         (
             "  uri: captures",
             "  url: captures",
-            ":5: unknown key 'capture.url'; allowed: format, uri, batch_bytes; hint: 1 more problem(s) in this file",
+            ":5: unknown key 'capture.url'; allowed: format, uri, folders, dated_by, late, batch_bytes, csv;"
+            " hint: 1 more problem(s) in this file",
         ),
         (
             "  every: day",
@@ -110,8 +111,8 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
         ),
         (
             "    country: categorical",
-            "    country: text",
-            ":9: 'columns.features.country' is 'text'; allowed: 'numeric' or 'categorical'",
+            "    country: date",
+            ":9: 'columns.features.country' is 'date'; allowed: 'numeric', 'categorical' or 'text'",
         ),
         (
             "    - kind: slack",

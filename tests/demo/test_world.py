@@ -10,7 +10,9 @@ import pytest
 
 from demo.flights import rows_for
 from demo.world import FIRST_DAY, model_key, play_day, pointer_key, prepare, serving_version
-from monitoring.capture.sagemaker import read_labels, read_object
+from monitoring.capture.objects import Piece
+from monitoring.capture.quarantine import Quarantined
+from monitoring.capture.readers.sagemaker import read_labels, read_piece
 from monitoring.config import ModelConfig
 from monitoring.errors import ObjectMissingError
 from monitoring.store import Store
@@ -49,13 +51,14 @@ def test_the_latest_valid_version_serves(tmp_path: Path) -> None:
 
 def test_captures_are_readable_and_complete(prepared: Store, config: ModelConfig) -> None:
     keys = [key for key in play_day(prepared, config, DAY) if key.startswith("captures/")]
-    read = [read_object(key, prepared.get(key), config.columns) for key in keys]
-    assert not any(quarantined for _, quarantined in read)
-    found = {row.event_id: row for rows, _ in read for row in rows}
+    pieces = [Piece(key, 0, prepared.get(key), last=True) for key in keys]
+    read = [item for piece in pieces for item in read_piece(piece, config.columns)]
+    assert not any(isinstance(item, Quarantined) for item in read)
+    found = {row.event_id: row for row in read if not isinstance(row, Quarantined)}
     expected = rows_for(config.name)
     expected = expected[(expected["event_time"] >= DAY.start) & (expected["event_time"] < DAY.end)]
     assert sorted(found) == sorted(expected["event_id"])
-    assert {row.model_version for row in found.values()} == {"2013-03-01"}
+    assert {row.attributes["model_version"] for row in found.values()} == {"2013-03-01"}
     for row in expected.head(50).itertuples():
         capture = found[str(row.event_id)]
         assert capture.event_time == row.event_time

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.capture.records import Reason
+from monitoring.capture.quarantine import Reason
 from monitoring.config.model import Checks, ModelConfig
 from monitoring.decide.decision import Action, Veto
 from monitoring.judge import Code, Status

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitoring.capture.records import FEATURE_PREFIX, schema
+from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.config import ModelConfig
 from monitoring.judge import Verdict
 from monitoring.judge.checks import Evidence, Reference
@@ -102,6 +102,7 @@ class Bench:
             hours=24,
             final=True,
             coverage=known / len(rows.label) if rows.label else None,
+            read=len(rows.score) + changes.get("quarantined", 0),
         )
         return replace(base, **changes)
 

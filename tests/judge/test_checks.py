@@ -67,6 +67,7 @@ CASES: list[tuple[Code, Spoil, str, str, Status]] = [
     (Code.NULLS_INCREASED, _first(41, "amount", None), "nulls", "amount", Status.FAIL),
     (Code.UNSEEN_CATEGORIES, _first(21, "country", "li"), "unseen", "country", Status.WARN),
     (Code.RECORDS_QUARANTINED, lambda _: {"quarantined": 5}, "quarantine", "", Status.WARN),
+    (Code.EVENT_ID_REUSED, lambda _: {"conflicting": 1}, "event_ids", "", Status.WARN),
     (Code.VOLUME_LOW, lambda rows: _cut(rows, slice(199)), "volume", "", Status.WARN),
     (Code.VOLUME_HIGH, _repeat, "volume", "", Status.WARN),
     (Code.HOURS_MISSING, _silent, "gaps", "", Status.INFO),
@@ -124,6 +125,7 @@ def test_an_ordinary_window_is_ok_and_says_so(make_bench: Make, rows: Any) -> No
     assert {finding.check for finding in verdict.findings} == {
         "schema",
         "quarantine",
+        "event_ids",
         "volume",
         "gaps",
         "errors",

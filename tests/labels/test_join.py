@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from monitoring.labels import join, label_state
 from monitoring.labels.join import LABEL_SCHEMA
+from monitoring.window import Window
 
+DAY = Window.parse("2024-01-11", "day")
 Pairs = list[tuple[str, str]]
 
 _pairs = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("01")), max_size=20)
@@ -26,6 +28,10 @@ def _table(pairs: Pairs) -> pa.Table:
 
 def _column(ids: list[str]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(ids, pa.string())])
+
+
+def _dated(tables: list[pa.Table]) -> list[tuple[Window, pa.Table]]:
+    return [(DAY.shift(number), table) for number, table in enumerate(tables)]
 
 
 def _cut(pairs: Pairs, places: list[int]) -> list[pa.Table]:
@@ -73,7 +79,7 @@ def test_label_state_marks_the_epochs_that_changed_what_join_gives(
     epochs = _cut(pairs, places)
     states = [join(_column(ids), epochs[:n]).labels.to_pylist() for n in range(len(epochs) + 1)]
     changed = [after != before for before, after in pairwise(states)]
-    assert label_state(_column(ids), epochs) == changed
+    assert label_state([(DAY, _column(ids))], _dated(epochs)) == changed
 
 
 def test_conflicts_and_coverage() -> None:
@@ -88,7 +94,14 @@ def test_conflicts_and_coverage() -> None:
 
 def test_a_repeated_label_changes_nothing() -> None:
     epochs = [_table([("a", "1")]), _table([("a", "1")]), _table([("x", "1")]), _table([("a", "0"), ("a", "1")])]
-    assert label_state(_column(["a"]), epochs) == [True, False, False, False]
+    assert label_state([(DAY, _column(["a"]))], _dated(epochs)) == [True, False, False, False]
+
+
+def test_a_label_counts_once_its_record_is_there() -> None:
+    epochs = _dated([_table([("a", "1"), ("b", "1")]), _table([("b", "1")]), _table([("b", "0")])])
+    arrivals = [(DAY, _column(["a"])), (DAY.shift(2), _column(["b"]))]
+    assert label_state(arrivals, epochs) == [True, False, True]
+    assert label_state([(DAY.shift(1), _column(["b"]))], epochs) == [False, False, True]
 
 
 @pytest.mark.parametrize("epochs", [[], [[("a", "1")]]])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import distance
 
-from monitoring.capture.records import FEATURE_PREFIX, schema
+from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.config.capture import Columns
 from monitoring.measure import Measurement, block
 from monitoring.measure.drift import drift

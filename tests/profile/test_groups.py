@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.capture.records import FEATURE_PREFIX, schema
+from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.config.capture import Columns
 from monitoring.profile import NumericSpec, ProfileSpec, WindowProfile
 from monitoring.profile.groups import NO_GROUP, GroupedProfile

@@ -29,6 +29,7 @@ from monitoring.capture.records import Half, Row
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
 
+TIMED = True
 _TYPE = "azureml.inference."
 # .../{collection}/yyyy/MM/dd/HH/{instance}.jsonl; the rolling rate says how many folders of digits there are
 _COLLECTION = re.compile(r"(?:^|/)([^/]+)(?=(?:/\d{1,4})+/[^/]+$)")

@@ -15,6 +15,7 @@ from monitoring.capture.records import Row, find
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
 
+TIMED = True
 _TIME, _REQUEST, _TRACE = _OWN = ("timestamp", "request_id", "trace_id")
 _KEY = re.compile(r"(^|/)data\.\d+\.log([.-]|$)")
 

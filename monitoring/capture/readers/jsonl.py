@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitoring.capture.objects import CaptureObject
-from monitoring.capture.quarantine import Origin, Quarantined, UnreadableError
+from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
 from monitoring.capture.readers.json_objects import json_objects
 from monitoring.capture.readers.noise import is_noise
 from monitoring.capture.readers.rows import Identity
@@ -39,7 +39,8 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarant
 
 def _objects(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
     for found in json_objects(captured, _any):
-        if isinstance(found, Quarantined) and _SEVERAL.search(found.origin.data):
+        broken = isinstance(found, Quarantined) and found.reason in (Reason.NOT_JSON, Reason.CUT_OFF)
+        if isinstance(found, Quarantined) and broken and _SEVERAL.search(found.origin.data):
             yield from _one_after_the_other(found.origin)
         else:
             yield found

@@ -158,10 +158,10 @@ def response_rows(value: Any, columns: Columns, count: int | None = None) -> lis
     side = _Side(columns.outputs, names, columns, complete=False)
     rows = _rows(value, side)
     if count is not None and len(rows) != count:
-        if isinstance(value, list) and count in (1, len(value)):
-            rows = value if len(value) == count else [value]
-        if len(rows) != count:
+        # plain values were taken for the fields of one row
+        if not isinstance(value, list) or len(value) != count:
             raise UnreadableError(Reason.ROW_COUNT, f"{count} rows in, {len(rows)} rows out", max(count, 1))
+        rows = value
     return [_response_row(row, columns, len(rows)) for row in rows]
 
 

@@ -51,7 +51,7 @@ def parse_tensor(tensor: dict[str, Any]) -> tuple[str, list[list[Any]]]:
         raise UnreadableError(Reason.BAD_PAYLOAD, detail)
     values = _decoded(_flat(data), tensor)
     if math.prod(shape) != len(values):
-        raise UnreadableError(Reason.BAD_PAYLOAD, f"a tensor of shape {shape} with {len(values)} values")
+        raise UnreadableError(Reason.BAD_PAYLOAD, f"a tensor with {len(values)} values, and not as its shape says")
     if not values:
         return str(tensor.get("name", "")), []
     count = shape[0] if shape else 1

@@ -1,0 +1,98 @@
+"""What the blocks `capture` and `columns` allow, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from monitoring.config import ModelConfig
+from monitoring.config.capture import Capture, Columns, Csv
+
+
+@pytest.mark.parametrize("folders", ["%Y/%m/%d/%H", "dt=%Y-%m-%d/hour=%H", "%Y%m%d", "*/year=%Y/month=%m/day=%d", ""])
+def test_folders_that_name_a_time(folders: str) -> None:
+    capture = Capture(uri="x", folders=folders)
+    assert capture.hourly == ("%H" in folders)
+    assert capture.dates == ("inference" if folders else "nothing")
+
+
+@pytest.mark.parametrize(
+    ("folders", "complaint"),
+    [
+        ("%Y/%m", "name the year, the month, the day"),
+        ("%d/%m/%Y", "in this order"),
+        ("%Y/%m/%d/%M", "%M is not known"),
+        ("%Y/%Y/%m/%d", "each once"),
+        ("/%Y/%m/%d", "slash"),
+        ("logs", "name the year"),
+    ],
+)
+def test_folders_that_do_not(folders: str, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Capture(uri="x", folders=folders)
+
+
+def test_what_objects_are_dated_by() -> None:
+    assert Capture(uri="x", folders="", dated_by="delivery").dates == "delivery"
+    assert Capture(uri="x", dated_by="nothing").dates == "nothing"
+    with pytest.raises(ValidationError, match="needs folders"):
+        Capture(uri="x", folders="", dated_by="inference")
+    hourly = {"every": "hour", "settle": "30m"}
+    model = {"name": "m", "schedule": hourly, "columns": {"features": {"a": "numeric"}}}
+    with pytest.raises(ValidationError, match="must name the hour"):
+        ModelConfig.model_validate(model | {"capture": {"uri": "x", "folders": "%Y/%m/%d"}})
+    assert ModelConfig.model_validate(model | {"capture": {"uri": "x", "folders": ""}})
+
+
+def test_one_format_or_several() -> None:
+    assert Capture.model_validate({"uri": "x", "format": "kserve"}).format == ["kserve"]
+    assert Capture.model_validate({"uri": "x", "format": ["kserve", "csv"]}).format == ["kserve", "csv"]
+    with pytest.raises(ValidationError):
+        Capture.model_validate({"uri": "x", "format": []})
+    with pytest.raises(ValidationError, match="names of its fields"):
+        Csv(header=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"outputs": []}, "nothing to watch"),
+        ({"features": {"a": "numeric"}, "outputs": ["s", "s"]}, "'s' stands twice"),
+        ({"features": {"a": "numeric"}, "privacy": {"columns": {"b": "drop"}}}, "'b' is neither"),
+        ({"features": {"a": "categorical"}, "privacy": {"columns": {"a": [1, 2]}}}, "not numeric"),
+        ({"features": {"a": "numeric"}, "privacy": {"columns": {"a": [2, 1]}}}, "ascend"),
+        ({"features": {"a": "numeric"}, "privacy": {"columns": {"a": []}}}, "ascend"),
+        ({"features": {"a": "text"}, "privacy": {"columns": {"a": "hash"}}}, "only its length"),
+    ],
+)
+def test_columns_that_make_no_sense(columns: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Columns.model_validate(columns)
+
+
+def test_what_is_stored_of_columns() -> None:
+    columns = Columns.model_validate(
+        {
+            "features": {"a": "numeric", "b": "numeric", "c": "categorical", "d": "text", "f": "numeric"},
+            "segments": ["tenant", "user"],
+            "privacy": {"columns": {"a": "drop", "b": [1.0], "c": "hash", "f": "keep", "user": "drop"}},
+        }
+    )
+    assert columns.stored == {
+        "b": "categorical",
+        "c": "categorical",
+        "d": "numeric",
+        "f": "numeric",
+    }
+    assert columns.stored_segments == ["tenant"]
+    assert columns.privacy.hides
+    assert not Columns(features={"a": "numeric"}).privacy.hides
+
+
+def test_labels_of_other_tasks_are_refused_until_they_can_be_read() -> None:
+    model = {"name": "m", "capture": {"uri": "x"}, "columns": {"task": "regression", "features": {"a": "numeric"}}}
+    assert ModelConfig.model_validate(model)
+    with pytest.raises(ValidationError, match="labels of a regression model"):
+        ModelConfig.model_validate(model | {"labels": {"uri": "y"}})
