@@ -114,8 +114,8 @@ def _cycle(call: Callable[[], object]) -> None:
 
 
 def beside_work(folder: str) -> dict[str, float]:
-    """Whole requests without a log, with a log that waits, and while it writes without a break."""
-    logs = {"idle": CaptureLog(folder, "beside", **IDLE), "busy": CaptureLog(folder, "beside", flush_seconds=1e-4)}
+    """Whole requests without a log, with a log that waits, and with one that writes twenty times a second."""
+    logs = {"idle": CaptureLog(folder, "beside", **IDLE), "busy": CaptureLog(folder, "beside", flush_seconds=0.05)}
     calls = {
         "none": lambda: None,
         "idle": lambda: logs["idle"].record(FEATURES, 0.2731, attributes=ATTRIBUTES),

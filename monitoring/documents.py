@@ -16,7 +16,7 @@ from monitoring.errors import StoredDocumentError
 Array = np.ndarray[Any, np.dtype[Any]]
 _MAKE_ANEW = {
     "baseline": "make the baseline anew: model-monitor baseline NAME --version NEW --valid-from 1970-01-01",
-    "profile": "delete it, and run its window again",
+    "profile": "run the window again whose name it has",
 }
 _MAGIC = b"model-monitor\n"
 _PACKED = struct.Struct("<16sIQ")  # kind, schema version, bytes of the head

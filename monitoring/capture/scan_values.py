@@ -125,7 +125,7 @@ def _rounded(digits, power):
             return 0.0, False
     mantissa = (high >> shift) + np.uint64(rest >= half)
     exponent = _EXPONENTS[index] + np.int64(shift) - np.int64(zeros) + np.int64(_MANTISSA_BITS) + _BIAS
-    if not 1 <= exponent < 2 * _BIAS:
+    if not 1 <= exponent <= 2 * _BIAS:
         return 0.0, False
     bits = (np.uint64(exponent) << _MANTISSA_BITS) + (mantissa - (_1 << _MANTISSA_BITS))
     return np.uint64(bits).view(np.float64), True

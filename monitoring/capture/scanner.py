@@ -111,8 +111,8 @@ def scan(
 def _joined(names: Iterable[str]) -> tuple[Array, Array]:
     """Names one behind the other, and where each ends. Half a surrogate pair equals no valid text."""
     parts = [name.encode("utf-8", "surrogatepass") for name in names]
-    joined = np.frombuffer(b"".join(parts), np.uint8) if any(parts) else np.empty(0, np.uint8)
-    return joined, np.cumsum([len(part) for part in parts], dtype=np.int64)
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    return np.frombuffer(b"".join([*parts, b"\0"]), np.uint8), ends
 
 
 def _find(lines: Array, names: Sequence[str], in_bodies: Container[str]) -> tuple[Array, Array]:

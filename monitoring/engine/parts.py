@@ -10,6 +10,7 @@ import pyarrow as pa
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture import records
 from monitoring.engine.fingerprints import Fingerprints
+from monitoring.errors import ObjectMissingError, StoredDocumentError
 from monitoring.monitor import Monitor
 from monitoring.profile import Packed, ProfileSpec, WindowProfile
 from monitoring.window import Window
@@ -99,8 +100,11 @@ def spec_of(baseline: Baseline | None) -> ProfileSpec:
 
 
 def part_profile(monitor: Monitor, key: str, baseline: Baseline | None) -> WindowProfile | None:
-    """The stored profile of a part; None when it was made on the edges of another baseline."""
-    packed = Packed.read(monitor.store.get(f"{key}.bin"), f"{key}.bin")
+    """The stored profile of a part; None when it was made on the edges of another baseline, or by another release."""
+    try:
+        packed = Packed.read(monitor.store.get(f"{key}.bin"), f"{key}.bin")
+    except (StoredDocumentError, ObjectMissingError):
+        return None
     if packed.about["baseline"] != (baseline.version if baseline else ""):
         return None
     return WindowProfile.unpack(packed, spec_of(baseline))

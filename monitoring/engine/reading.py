@@ -124,7 +124,7 @@ def manifest_reader(monitor: Monitor, manifest: Manifest) -> str:
     """What decides how pinned objects are read: the model's captures and columns."""
     config = monitor.config
     settings = config.model_dump(mode="json", include={"capture", "columns", "schedule"})
-    return documents.fingerprint([settings, [info.key for info in manifest.objects]])
+    return documents.fingerprint([settings, [(info.key, info.etag) for info in manifest.objects]])
 
 
 class Sorter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
 import re
@@ -15,15 +16,19 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from monitoring import history, pipeline
+from monitoring.baseline import create_baseline
 from monitoring.report import load_rows, write_report
 from monitoring.report.facts import gather
 from monitoring.report.metrics import run_metrics
 from monitoring.report.page import asset_names, ensure_assets, in_order, render, script_json
 from monitoring.report.parts import all_parts
 from monitoring.store.s3 import S3Store
+from tests.conftest import training_rows
 
 MakeWorld = Callable[..., Any]
 _STATUS = {"ok": "SUCCESS", "info": "SUCCESS", "warn": "WARNING", "fail": "FAIL", "unknown": "ERROR"}
@@ -120,6 +125,113 @@ def test_a_metric_has_the_same_id_every_day(failing: Any) -> None:
 def test_history_shows_what_was_known_at_the_time(judged: Any) -> None:
     facts = gather(judged.monitor, judged.window(1), 1)
     assert [(past.window.label, past.revision) for past in facts.past] == [("2024-01-11", 2), ("2024-01-12", 1)]
+
+
+# --- values of single rows
+
+
+def _with_rare_categories(world: Any) -> None:
+    """A day with categories that three and six rows hold, and one row with a number like no other."""
+    world.train()
+    world.play(0)
+    rare = iter(["three"] * 3 + ["six"] * 6)
+    far = iter([654321.0])
+
+    def change(item: Any) -> Any:
+        amount, age, country = item.features
+        return replace(item, features=[next(far, amount), age, next(rare, country)])
+
+    world.replace_captures(0, change)
+    pipeline.run_window(world.monitor, world.window(0))
+
+
+def test_a_report_names_no_rare_category_and_no_extreme(make_world: MakeWorld) -> None:
+    world = make_world(report={"native": "never"})
+    _with_rare_categories(world)
+    page = page_of(world, 0)
+    assert "9 rows not in the baseline (six)" in page
+    assert "three" not in page
+    assert "6.543e+05" not in page
+    assert '"Deviation"' in page
+    shown = with_settings(world, make_world, report={"native": "never"}, columns={"privacy": {"show_rows": True}})
+    page = page_of(shown, 0)
+    assert "9 rows not in the baseline (six, three)" in page
+    assert "\\u00a06.543e+05" in page
+    assert '"Range"' in page
+
+
+def test_rare_categories_of_a_chart_are_one_bar(make_world: MakeWorld) -> None:
+    world = make_world()
+    store = world.monitor.store
+    world.train()
+    table = pq.read_table(io.BytesIO(store.get("training/toy.parquet")))
+    countries = ["solo", "duo", "duo", *table["country"].to_pylist()[3:]]
+    sink = io.BytesIO()
+    pq.write_table(table.set_column(table.column_names.index("country"), "country", [countries]), sink)
+    store.put("training/toy.parquet", sink.getvalue())
+    store.delete("toy/baseline/current.json")
+    create_baseline(world.monitor)
+    world.play(0)
+    world.replace_captures(0, lambda item: replace(item, features=[*item.features[:2], "duo"]))
+    pipeline.run_window(world.monitor, world.window(0))
+    for show_rows, names in ((False, ["de", "at", "ch", "li", "duo", "(rare)"]), (True, None)):
+        rules = {"privacy": {"show_rows": show_rows}}
+        facts = gather(make_world(store, columns=rules).monitor, world.window(0), 1)
+        part = all_parts(facts)["drift:country"]
+        assert part["cells"] == (names or ["de", "at", "ch", "li", "duo", "solo"])
+        for shares in (part["baseline"], part["trailing"], part["window"]):
+            assert sum(shares) == pytest.approx(1)
+        assert part["baseline"][-1] == pytest.approx(1 / 3000)
+
+
+def test_numbers_of_few_rows_have_no_mean(make_world: MakeWorld) -> None:
+    world = make_world(report={"native": "never"})
+    world.train()
+    world.play(0)
+    some = iter([654321.0] * 4)
+    world.replace_captures(0, lambda item: replace(item, features=[next(some, None), *item.features[1:]]))
+    pipeline.run_window(world.monitor, world.window(0))
+    assert "6.543e+05" not in page_of(world, 0)
+    rows = all_parts(gather(world.monitor, world.window(0), 1))["table:quality"]["rows"]
+    [(mean, baseline_mean, deviation)] = [row[5:8] for row in rows if row[0] == "amount"]
+    assert (mean, deviation) == ("–", "–")
+    assert float(baseline_mean) > 0
+
+
+# --- other tasks
+
+
+@pytest.mark.parametrize(("task", "scale"), [("regression", 1000.0), ("multiclass", 1.0)])
+def test_a_model_that_is_not_binary_is_reported(make_world: MakeWorld, task: str, scale: float) -> None:
+    world = make_world(labels=None, columns={"task": task}, report={"native": "always"})
+    store = world.monitor.store
+    table = pq.read_table(io.BytesIO(training_rows()))
+    scores = pc.multiply(table["score"], scale)
+    sink = io.BytesIO()
+    pq.write_table(table.set_column(table.column_names.index("score"), "score", scores), sink)
+    store.put("training/toy.parquet", sink.getvalue())
+    create_baseline(world.monitor)
+    world.play(0)
+    world.replace_captures(0, lambda item: replace(item, score=scale * item.score))
+    pipeline.run_window(world.monitor, world.window(0))
+    part = all_parts(gather(world.monitor, world.window(0), 1))["chart:score"]
+    assert sum(part["window"]) == pytest.approx(1)
+    assert ("cells" in part) == (task == "regression")
+    assert part.get("threshold") is None
+    page = page_of(world, 0)
+    assert HEADING in page
+    assert "could not be computed" not in page
+
+
+def test_a_model_without_scores_is_reported(make_world: MakeWorld) -> None:
+    world = make_world(labels=None, columns={"outputs": [], "score": ""}, report={"native": "always"})
+    world.train()
+    world.play(0)
+    pipeline.run_window(world.monitor, world.window(0))
+    assert "chart:score" not in all_parts(gather(world.monitor, world.window(0), 1))
+    assert "Column (score) has too few usable values in the window and in the baseline: left out." in words_of(
+        page_of(world, 0)
+    )
 
 
 # --- bytes
@@ -237,7 +349,7 @@ def test_a_preset_that_fails_is_named_and_the_report_is_written(make_world: Make
     pipeline.run_window(world.monitor, world.window(0))
     words = words_of(page_of(world, 0))
     assert "Classification quality could not be computed on this sample: ValueError: the sample of the window" in words
-    assert "Column amount has no usable value in the window: left out." in words
+    assert "Column amount has too few usable values in the window: left out." in words
     assert "Column amount is null in all 300 rows." in words
 
 

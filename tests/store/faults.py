@@ -122,7 +122,7 @@ class FaultyServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
     server: FaultyServer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

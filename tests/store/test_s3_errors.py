@@ -22,6 +22,7 @@ from monitoring.errors import (
     TerminalError,
     TransientError,
 )
+from monitoring.store import ObjectInfo
 from monitoring.store.s3 import S3Store
 
 
@@ -61,11 +62,17 @@ def _store(server: _Server) -> S3Store:
 
 _CALLS = {
     "get": lambda store: store.get("k"),
+    "get_range": lambda store: store.get_range("k", 0, 9),
+    "open": lambda store: store.open("k"),
+    "stream": lambda store: next(store.stream("k")),
+    "read_many": lambda store: next(store.read_many([ObjectInfo("k", 9, "tag")])),
     "exists": lambda store: store.exists("k"),
     "put": lambda store: store.put("k", b""),
     "put_if_absent": lambda store: store.put_if_absent("k", b""),
     "replace": lambda store: store.replace("k", b"2", b"1"),
     "objects": lambda store: store.objects("k"),
+    "list_many": lambda store: store.list_many(["k"]),
+    "sample": lambda store: store.sample("k", 3),
     "folders": lambda store: store.folders("k"),
     "delete": lambda store: store.delete("k"),
 }

@@ -7,7 +7,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -241,7 +241,11 @@ def _is_header(rows: list[list[str]]) -> bool:
     first = [name.strip() for name in rows[0]]
     if any(_is_number(name) for name in first) or len(set(filter(None, first))) < len(first) - 1:
         return False
-    return len(rows) < 2 or any(map(_is_number, rows[1])) or all(re.fullmatch(r"[A-Za-z_][\w .-]*|", name) for name in first)
+    return (
+        len(rows) < 2
+        or any(map(_is_number, rows[1]))
+        or all(re.fullmatch(r"[A-Za-z_][\w .-]*|", name) for name in first)
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -26,7 +26,7 @@ def knows(key: str, head: bytes) -> bool:
 def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:
     """Every row of one object. Its fields are those of the request and of the response alike."""
     identity = Identity.of(captured, config.columns)
-    for number, found in enumerate(_objects(captured)):
+    for number, found in enumerate(objects(captured)):
         if isinstance(found, Quarantined):
             yield found
             continue
@@ -37,7 +37,8 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarant
             yield error.at(origin)
 
 
-def _objects(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+def objects(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+    """Every JSON object with its place, and what is none."""
     for found in json_objects(captured, _any):
         broken = isinstance(found, Quarantined) and found.reason in (Reason.NOT_JSON, Reason.CUT_OFF)
         if isinstance(found, Quarantined) and broken and _SEVERAL.search(found.origin.data):

@@ -11,13 +11,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from monitoring.capture.objects import LONGEST_LINE
 from monitoring.capture.quarantine import Reason, UnreadableError
 from monitoring.capture.readers import tensors
+from monitoring.capture.records import ABSENT
 from monitoring.config.capture import Columns
 
 # What rows are kept under, and nothing else
@@ -233,8 +234,8 @@ def _named(names: Any, rows: list[Any], side: _Side) -> list[Any]:
     return [row | dict(zip(side.positions, row.values(), strict=True)) for row in by_name]
 
 
-def _made_up(names: Sequence[str]) -> bool:
-    return bool(names) and list(names) == [str(i) for i in range(len(names))]
+def _made_up(names: Collection[str]) -> bool:
+    return next(iter(names), "") == "0" and list(names) == [str(i) for i in range(len(names))]
 
 
 def _tensor_rows(values: list[dict[str, Any]], side: _Side) -> list[Any]:
@@ -260,11 +261,16 @@ def _all_columns(value: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 def _from_columns(value: dict[str, Any], side: _Side) -> list[dict[str, Any]] | None:
     """Rows from an object whose columns are lists of the same length; None when it is something else."""
-    named = [key for name in side.names for key in {name, side.columns.path(name)} if key in value]
-    lengths = {len(item) if isinstance(item, list) else -1 for item in (value[key] for key in named)}
-    if len(lengths) != 1 or -1 in lengths:
+    count = None
+    for name in side.names:
+        column = value.get(name, value.get(side.columns.path(name), ABSENT))
+        if column is ABSENT:
+            continue
+        if not isinstance(column, list) or count not in (None, len(column)):
+            return None
+        count = len(column)
+    if count is None:
         return None
-    count = lengths.pop()
     return _across({key: item for key, item in value.items() if isinstance(item, list) and len(item) == count}, count)
 
 
@@ -287,7 +293,7 @@ def _request_row(value: Any, columns: Columns, rows: int) -> dict[str, Any]:
         inner = value.get("features")
         value = inner if isinstance(inner, dict | list) else value
     if isinstance(value, dict):
-        if not _made_up(list(value)) or any(name in value for name in columns.features):
+        if not _made_up(value) or any(name in value for name in columns.features):
             return value
         value = list(value.values())
     if not columns.features:
@@ -304,7 +310,7 @@ def _request_row(value: Any, columns: Columns, rows: int) -> dict[str, Any]:
 
 def _response_row(value: Any, columns: Columns, rows: int) -> dict[str, Any]:
     if isinstance(value, dict):
-        if not _made_up(list(value)):
+        if not _made_up(value):
             return value
         # a frame without names: its fields count, whichever way they are looked for
         return dict(zip(columns.outputs, value.values(), strict=False)) | value

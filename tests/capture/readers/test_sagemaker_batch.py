@@ -117,7 +117,7 @@ def test_a_manifest_holds_no_rows() -> None:
         (LINE | {"SageMakerInferenceTime": "soon"}, "bad_event_time"),
         (LINE | {"features": [1]}, "field_count"),
         (batch_line({"predictions": [0.5]}, instances=ROWS), "row_count"),
-        (batch_line([0.5, 0.5], **ROWS[0]), "field_count"),
+        (batch_line([0.5, 0.5], **ROWS[0]), "row_count"),
         ({"amount": 1}, "not_a_capture"),
         ([1], "not_a_capture"),
         (DEEP, "not_json"),
