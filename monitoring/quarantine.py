@@ -11,7 +11,8 @@ from typing import BinaryIO, cast
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.pinning import load_manifest, pinned
 from monitoring.capture.quarantine import Quarantined, Reason, parse_quarantine
-from monitoring.capture.readers import readers
+from monitoring.capture.readers import reader, readers
+from monitoring.engine.reading import NO_TIME, TIME
 from monitoring.errors import ConfigError, ObjectMissingError
 from monitoring.monitor import Monitor
 from monitoring.store import Store
@@ -120,17 +121,18 @@ def replay(monitor: Monitor, window: Window | None = None, reason: Reason | None
     records = lost = 0
     for (run, file, why), items in sorted(by_file.items()):
         name = f"{run.label}-{file}-{why}"
-        contents: dict[tuple[str, str], list[bytes]] = defaultdict(list)
+        contents: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
         for item in items:
             content = _content(monitor, item)
             if content is None:
                 lost += 1
                 continue
             records += 1
-            contents[content[0], content[1]].append(content[2])
-        for (kind, place), parts in contents.items():
+            contents[content[0], _written(monitor, item), content[1]].append(content[2])
+        for (kind, written_at, place), parts in contents.items():
             for number, data in enumerate(_objects_of(parts, place)):
-                key = f"{monitor.layout.replays}{kind}/{name}-{place}{number:05d}"
+                # the time of the object counts for records that say none
+                key = f"{monitor.layout.replays}{kind}/{written_at}/{name}-{place}{number:05d}"
                 if monitor.store.put_if_absent(key, data):
                     written.append(key)
     return Replay(records if written else 0, tuple(written), lost)
@@ -175,6 +177,17 @@ def _source(monitor: Monitor, item: Quarantined) -> tuple[Store, str, str]:
     head = _captured(store, key).head() if store.exists(key) else item.origin.data
     kind = next((candidate.name for candidate in known if candidate.knows(key, head)), known[0].name)
     return store, key, kind
+
+
+def _written(monitor: Monitor, item: Quarantined) -> str:
+    """When a record's object was last written."""
+    store, key, kind = _source(monitor, item)
+    if key.startswith(monitor.layout.replays):
+        return key.removeprefix(monitor.layout.replays).split("/")[1]
+    if reader(kind).timed:
+        return NO_TIME
+    found = next((info.modified for info in store.objects(key) if info.key == key), None)
+    return found.strftime(TIME) if found else NO_TIME
 
 
 def _captured(store: Store, key: str) -> CaptureObject:

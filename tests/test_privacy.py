@@ -282,7 +282,7 @@ def test_a_quarantined_record_is_kept_as_its_place_alone(private: Monitor) -> No
 
 
 def test_without_rules_the_quarantine_quotes_what_it_holds(tmp_path: Path) -> None:
-    plain = monitor_of(tmp_path, columns={"privacy": None})
+    plain = monitor_of(tmp_path, columns={"privacy": None, "features": {"note": None}})
     play(plain, 0)
     pipeline.run_window(plain, Window(FIRST, "day"))
     found = where(plain, f"{HIDDEN}-bad") & set(plain.store.keys("toy/quarantine/"))
@@ -303,6 +303,40 @@ def test_messages_quote_no_value(private: Monitor) -> None:
 def test_the_key_is_nowhere(private: Monitor) -> None:
     assert where(private, KEY.decode()) == set()
     assert KEY.decode() not in repr(private)
+
+
+def test_an_event_is_erased_as_the_documentation_says(private: Monitor, tmp_path: Path) -> None:
+    shutil.copytree(private.store.uri, tmp_path / "copy")
+    copy, window, event = replace(private, store=LocalStore(tmp_path / "copy")), Window(FIRST, "day").shift(1), "1-17"
+    store, quoted = copy.store, f'"{event}"'.encode()
+    # in the sources
+    for key in [*store.keys("captures/"), *store.keys("labels/")]:
+        lines = store.get(key).splitlines(keepends=True)
+        if any(quoted in line for line in lines):
+            store.put(key, b"".join(line for line in lines if quoted not in line))
+    holding = _with_event(copy, event)
+    assert {key.split("/")[1] for key in holding} == {"windows", "labels", "retraining"}
+    # in the store
+    for key in [*store.keys(copy.layout.window(window)), *store.keys("toy/retraining/")]:
+        store.delete(key)
+    for key in store.keys("toy/labels/consumed/"):
+        if key.removesuffix(".json") in {item.removesuffix(".parquet") for item in holding} or key in holding:
+            store.delete(key)
+    before = history.load_verdict(private, window, 1)
+    for number in range(1, DAYS):
+        pipeline.run_window(copy, Window(FIRST, "day").shift(number))
+    export_training_rows(copy, Window(FIRST, "day").shift(DAYS - 1), held_out=1)
+    assert _with_event(copy, event) == set()
+    after = history.load_verdict(copy, window, 1)
+    assert after.numbers["rows"].rows == before.numbers["rows"].rows - 1
+    assert after.numbers["base_rate"].rows == before.numbers["base_rate"].rows - 1
+
+
+def _with_event(monitor: Monitor, event: str) -> set[str]:
+    """The stored objects with an event id as a value of its own."""
+    pattern = re.compile(rb'(?:^|")%s(?:$|")' % event.encode(), re.MULTILINE)
+    keys = [key for key in monitor.store.keys("") if not key.startswith((*SOURCES, "site/assets/"))]
+    return {key for key in keys if any(pattern.search(part) for part in contents(monitor.store.get(key)))}
 
 
 def test_what_is_replayed_does_not_stay_as_it_was_captured(private: Monitor, tmp_path: Path) -> None:

@@ -110,13 +110,17 @@ class Delivery:
     def press(self) -> None:
         """The buffer is full: try once more at once, and give up what still cannot be written."""
         self._pressed = True
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Try once more at once, if what is being written has failed."""
         if not self._hurry.is_set():
             self._hurry.set()
 
     def finish_by(self, deadline: float) -> None:
         """Begin nothing after `deadline`, of the monotonic clock."""
         self._deadline = min(self._deadline, deadline)
-        self._hurry.set()
+        self.hurry()
 
     def line(self, entry: Entry) -> tuple[datetime, bytes] | DropReason:
         """The hour and the line of an entry; bodies that go beside it are written first."""
@@ -131,7 +135,8 @@ class Delivery:
             line = capture_line(event_id, event_time, attributes, request, response)
             return hour_of(event_time), f"{line}\n".encode()
         except Exception as error:  # noqa: BLE001  # values of any type are turned into text here
-            self._warnings.tell("unencodable", "a record cannot be encoded and is dropped: %r", error)
+            # the message could hold values, which have no place in a log
+            self._warnings.tell("values", "a call has values that cannot be written: %s", type(error).__name__)
             return DropReason.UNENCODABLE
 
     def write(self, hour: datetime, lines: list[bytes]) -> DropReason | None:

@@ -244,7 +244,7 @@ class CaptureLog:
             every = {**self._attributes, **attributes} if attributes else self._attributes
             entry = (size, event_id, event_time, every, copied, answer)
         except Exception as error:  # noqa: BLE001  # whatever is handed in, the service goes on
-            self._warnings.tell("arguments", "a call cannot be recorded: %r", error)
+            self._warnings.tell("arguments", "a call has arguments that cannot be recorded: %s", type(error).__name__)
             self.drop(DropReason.UNENCODABLE)
         else:
             self._offer(entry)
@@ -294,6 +294,7 @@ class CaptureLog:
             if self._thread is None or self._stopped:
                 return not self._waiting
             target = self._passes_begun + 1
+            self._delivery.hurry()
             self._wake.set()
             return self._passed.wait_for(lambda: self._stopped or self._passes_ended >= target, timeout)
 

@@ -18,7 +18,7 @@ LONGEST_LINE = 64 * 2**20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOM = b"\xef\xbb\xbf"
 _HEAD_STEP = 1 << 16
-_BLANK = b" \t\r\n\0"
+_BLANK = b" \t\r\n"
 
 
 @dataclass(frozen=True)

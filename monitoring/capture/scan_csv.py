@@ -26,7 +26,6 @@ from monitoring.capture.scan_bytes import (
     entry,
 )
 from monitoring.capture.scan_json import (
-    ATTRIBUTES,
     ESCAPES,
     INPUT,
     OUTPUT,
@@ -44,10 +43,6 @@ from monitoring.capture.scan_values import (
     moment_of,
     number,
 )
-
-# The first attributes that are looked for; behind them the segments
-MODEL_VERSION, LATENCY, STATUS = (ATTRIBUTES + 2 * i for i in range(3))
-SEGMENTS = ATTRIBUTES + 6
 
 NO_STATUS = ABSENT = -1
 # A text that stands in each of a record's rows; longer ones could take far more memory than the line.
@@ -155,6 +150,7 @@ class Fields(NamedTuple):
         columns: For each feature the number of its column, inverted (`~`) if it is one of text; shape (features,).
         names: The names of the features, one behind the other; empty if a row of them is no header.
         name_ends: Where each name ends.
+        attributes: Which parts of a line are the model's version, latency, status, and segments.
         outputs: How many fields a response has at most.
         score: Which of them is the score.
         least: The least that a score may be.
@@ -164,20 +160,21 @@ class Fields(NamedTuple):
     columns: Any
     names: Any
     name_ends: Any
+    attributes: Any
     outputs: Any
     score: Any
     least: Any
     greatest: Any
 
 
-_FIELDS = types.NamedTuple((int64[::1], BYTES, int64[::1], int64, int64, float64, float64), Fields)
+_FIELDS = types.NamedTuple((int64[::1], BYTES, int64[::1], int64[::1], int64, int64, float64, float64), Fields)
 
 
 class Rows(NamedTuple):
     """The columns of all rows, to be filled.
 
     Attributes:
-        lines: The line that each row is in; shape (rows,), as all that is not said to be longer.
+        records: Which of the lines that are found each row is in; shape (rows,), as all that is not said to be longer.
         times: Microseconds from 1970.
         scores: Between 0 and 1.
         latencies: Milliseconds, NaN for none.
@@ -189,7 +186,7 @@ class Rows(NamedTuple):
         ends: Where it ends in its column's text; one longer.
     """
 
-    lines: Any
+    records: Any
     times: Any
     scores: Any
     latencies: Any
@@ -262,25 +259,27 @@ def _read_body(data, base, places, fields, first, rows):
 
 
 @njit(**OPTIONS)
-def _read_line(data, base, places, fields, line, first, rows):
+def _read_line(data, base, places, fields, record, first, rows):
     """Read all rows of a line; behind the last one, or -1."""
+    version, latency, status = fields.attributes[:3]
     moment, timed = moment_of(data, places[TIME] - base, places[TIME + 1] - base)
-    latency, measured = _latency(data, places[LATENCY] - base, places[LATENCY + 1] - base)
+    milliseconds, measured = _latency(data, places[latency] - base, places[latency + 1] - base)
     if not (timed and measured):
         return -1
     last = _read_body(data, base, places, fields, first, rows)
     if last < 0 or not _number_ids(places, first, last, rows):
         return -1
-    segments = (places.shape[0] - SEGMENTS) // 2
-    version = rows.starts.shape[0] - segments - 1
-    for i in range(segments + 1):
-        part = SEGMENTS + 2 * (i - 1) if i else MODEL_VERSION
-        if not _repeat(places, part, version + i, first, last, rows):
+    segments = fields.attributes[3:]
+    column = rows.starts.shape[0] - segments.shape[0]
+    if not _repeat(places, version, column - 1, first, last, rows):
+        return -1
+    for i in range(segments.shape[0]):
+        if not _repeat(places, segments[i], column + i, first, last, rows):
             return -1
-    rows.lines[first:last] = line
+    rows.records[first:last] = record
     rows.times[first:last] = moment
-    rows.latencies[first:last] = latency
-    rows.statuses[first:last] = _status(data, places[STATUS] - base, places[STATUS + 1] - base)
+    rows.latencies[first:last] = milliseconds
+    rows.statuses[first:last] = _status(data, places[status] - base, places[status + 1] - base)
     return last
 
 
@@ -291,7 +290,7 @@ def read_rows(data, side, places, fields, rows):
     Args:
         data: Lines.
         side: What does not lie there.
-        places: Of each line.
+        places: Of the lines that are found.
         fields: What the fields of a row mean; there is at least one feature.
         rows: To be filled. Texts are the categorical features, the model's version, and the segments.
 
@@ -301,14 +300,14 @@ def read_rows(data, side, places, fields, rows):
     row = 0
     rows.ids[0] = 0
     rows.ends[:, 0] = 0
-    for line in range(places.shape[0]):
-        found = places[line]
+    for record in range(places.shape[0]):
+        found = places[record]
         if found[ESCAPES] == SLOW:
             continue
         if found[INPUT] < data.shape[0]:
-            last = _read_line(data, 0, found, fields, line, row, rows)
+            last = _read_line(data, 0, found, fields, record, row, rows)
         else:
-            last = _read_line(side, data.shape[0], found, fields, line, row, rows)
+            last = _read_line(side, data.shape[0], found, fields, record, row, rows)
         if last < 0:
             found[ESCAPES] = SLOW
         else:

@@ -12,11 +12,10 @@ so no step needs to ask where the line ends, and eight bytes can be read at a ti
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, njit, types
+from numba import njit
 
 from monitoring.capture.scan_bytes import (
     BACKSLASH,
-    BYTES,
     CASE,
     CLOSE,
     CLOSE_LIST,
@@ -33,9 +32,7 @@ from monitoring.capture.scan_bytes import (
     LETTER_R,
     LETTER_T,
     LETTER_U,
-    MARGIN,
     MINUS,
-    NEWLINE,
     NINE,
     OPEN,
     OPEN_LIST,
@@ -48,7 +45,6 @@ from monitoring.capture.scan_bytes import (
     TAB,
     ZERO,
     byte,
-    entry,
     line_end,
     trailing_zeros,
     word,
@@ -60,8 +56,10 @@ _MOST_DEPTH = 60
 # Python reads integers of 640 digits under any setting.
 _LONGEST_NUMBER = 300
 
+# No line that is found is shorter.
+SHORTEST_LINE = 128
 # Columns of a line's places: where a part starts, and behind it where it ends
-START, END, INPUT, OUTPUT, EVENT_ID, INFERENCE_ID, TIME, ESCAPES, ATTRIBUTES = 0, 1, 2, 4, 6, 8, 10, 12, 14
+START, END, INPUT, OUTPUT, EVENT_ID, INFERENCE_ID, TIME, ESCAPES, LINE, ATTRIBUTES = 0, 1, 2, 4, 6, 8, 10, 12, 13, 14
 # In the column `ESCAPES`: that the line is left to the reader in Python, or which bodies have escapes
 SLOW, PLAIN, INPUT_ESCAPED, OUTPUT_ESCAPED = -1, 0, 1, 2
 
@@ -75,7 +73,8 @@ _TRUE, _FALSE, _NULL, _CSV = (np.uint64(int.from_bytes(b, "little")) for b in (b
 
 
 @njit(**OPTIONS)
-def _skip_space(data, at):
+def skip_space(data, at):
+    """The next byte that is no white space of JSON."""
     while byte(data, at) <= SPACE and byte(data, at) in (SPACE, TAB, RETURN):
         at += 1
     return at
@@ -132,7 +131,7 @@ def _skip_escape(data, at):
 
 
 @njit(**OPTIONS)
-def _text_end(data, at):
+def text_end(data, at):
     """The quote that ends a string, and whether there are escapes in it."""
     escaped = False
     while True:
@@ -151,7 +150,7 @@ def _text_end(data, at):
 
 @njit(**OPTIONS)
 def _skip_text(data, at):
-    at, _ = _text_end(data, at + 1)
+    at, _ = text_end(data, at + 1)
     return at + 1 if byte(data, at) == QUOTE else at
 
 
@@ -202,8 +201,8 @@ def _skip_key(data, at):
     """Behind a key and its colon."""
     if byte(data, at) != QUOTE:
         return line_end(data, at)
-    at = _skip_space(data, _skip_text(data, at))
-    return _skip_space(data, at + 1) if byte(data, at) == COLON else line_end(data, at)
+    at = skip_space(data, _skip_text(data, at))
+    return skip_space(data, at + 1) if byte(data, at) == COLON else line_end(data, at)
 
 
 @njit(**OPTIONS)
@@ -217,21 +216,21 @@ def _skip_nested(data, at):
                 return line_end(data, at)
             depth += 1
             objects = objects << _1 | np.uint64(here == OPEN)
-            at = _skip_space(data, at + 1)
+            at = skip_space(data, at + 1)
             if byte(data, at) != (CLOSE if here == OPEN else CLOSE_LIST):
                 at = _skip_key(data, at) if here == OPEN else at
                 continue
         else:
-            at = _skip_space(data, _skip_scalar(data, at))
+            at = skip_space(data, _skip_scalar(data, at))
         while byte(data, at) == (CLOSE if objects & _1 else CLOSE_LIST):
             depth -= 1
             objects >>= _1
             if depth == 0:
                 return at + 1
-            at = _skip_space(data, at + 1)
+            at = skip_space(data, at + 1)
         if byte(data, at) != COMMA:
             return line_end(data, at)
-        at = _skip_space(data, at + 1)
+        at = skip_space(data, at + 1)
         at = _skip_key(data, at) if objects & _1 else at
 
 
@@ -301,7 +300,7 @@ def _note_text(data, at, places, part, escape):
     """Note where a string is; with escapes only if there is a flag to say so."""
     if byte(data, at) != QUOTE:
         return line_end(data, at)
-    end, escaped = _text_end(data, at + 1)
+    end, escaped = text_end(data, at + 1)
     if escaped and not escape:
         return line_end(data, end)
     places[part], places[part + 1] = at + 1, end
@@ -333,20 +332,20 @@ def _note_attribute(data, start, end, wanted, ends, places):
 def _note_attributes(data, at, wanted, ends, places):
     if byte(data, at) != OPEN_LIST:
         return line_end(data, at)
-    at = _skip_space(data, at + 1)
+    at = skip_space(data, at + 1)
     if byte(data, at) == CLOSE_LIST:
         return at + 1
     while byte(data, at) == QUOTE:
-        end, escaped = _text_end(data, at + 1)
+        end, escaped = text_end(data, at + 1)
         if escaped or byte(data, end) != QUOTE:
             return line_end(data, end)
         _note_attribute(data, at + 1, end, wanted, ends, places)
-        at = _skip_space(data, end + 1)
+        at = skip_space(data, end + 1)
         if byte(data, at) == CLOSE_LIST:
             return at + 1
         if byte(data, at) != COMMA:
             return line_end(data, at)
-        at = _skip_space(data, at + 1)
+        at = skip_space(data, at + 1)
     return line_end(data, at)
 
 
@@ -385,23 +384,23 @@ def _child(member):
 
 
 @njit(**OPTIONS)
-def _note_record(data, at, wanted, ends, places):  # noqa: C901, PLR0911  (each return is a way not to be a capture)
+def note_record(data, at, wanted, ends, places):  # noqa: C901, PLR0911  (each return is a way not to be a capture)
     """Note a line's parts: a place in the line, and whether the line's object ends there with all that is needed."""
     if byte(data, at) != OPEN:
         return at, False
     inside, first, seen = _RECORD, True, _NONE
     at += 1
     while True:
-        at = _skip_space(data, at)
+        at = skip_space(data, at)
         if not (first and byte(data, at) == CLOSE):
             if byte(data, at) != QUOTE:
                 return at, False
             key = at + 1
-            end, escaped = _text_end(data, key)
-            at = _skip_space(data, end + 1) if byte(data, end) == QUOTE else end
+            end, escaped = text_end(data, key)
+            at = skip_space(data, end + 1) if byte(data, end) == QUOTE else end
             if escaped or byte(data, at) != COLON:  # an escaped key may be any key
                 return at, False
-            at = _skip_space(data, at + 1)
+            at = skip_space(data, at + 1)
             member = _member(data, key, end, inside)
             if member != _OTHER:
                 bit = _1 << np.uint64(member)
@@ -415,133 +414,17 @@ def _note_record(data, at, wanted, ends, places):  # noqa: C901, PLR0911  (each 
                 inside, first = child, True
                 at += 1
                 continue
-            at = _skip_space(data, _note_value(data, at, member, wanted, ends, places))
+            at = skip_space(data, _note_value(data, at, member, wanted, ends, places))
         while byte(data, at) == CLOSE:
             at += 1
             inside = _PARENTS[inside]
             if inside == _OUTSIDE:
                 return at, seen & _NEEDED == _NEEDED
-            at = _skip_space(data, at)
+            at = skip_space(data, at)
         if byte(data, at) != COMMA:
             return at, False
         at += 1
         first = False
-
-
-@njit(**OPTIONS)
-def _skip_blank(data, at):
-    """The first byte of a line that is not blank, or the line's end."""
-    while byte(data, at) in (SPACE, TAB, RETURN, 0):
-        at += 1
-    return at
-
-
-# --- Lines ---
-
-
-@njit(**OPTIONS)
-def _sort_parts(places, order):
-    """The parts of a line by where they are; how many there are."""
-    count = 0
-    for part in range(INPUT, places.shape[0], 2):
-        if part != ESCAPES and places[part] > 0:
-            i = count
-            while i > 0 and places[order[i - 1]] > places[part]:
-                order[i] = order[i - 1]
-                i -= 1
-            order[i] = part
-            count += 1
-    return count
-
-
-@njit(**OPTIONS)
-def _same_bytes(data, at, other, length):
-    """Whether bytes without a newline are the same at two places."""
-    while length >= 8:
-        if word(data, at) != word(data, other):
-            return False
-        at, other, length = at + 8, other + 8, length - 8
-    return (word(data, at) ^ word(data, other)) & ((_1 << np.uint64(8 * length)) - _1) == _NONE
-
-
-@njit(**OPTIONS)
-def _note_alike(data, at, before, order, places):
-    """Note the parts of a line that is like the one before but for its parts; its end, or -1 if it is not.
-
-    Most lines are. All else then is as valid as it was there, and has not to be looked at again.
-    """
-    done = before[START]
-    for part in order:
-        length = before[part] - done
-        if length < 0 or not _same_bytes(data, at, done, length):  # two names may want the same attribute
-            return -1
-        at += length
-        end, escaped = _text_end(data, at)
-        if byte(data, end) != QUOTE or (escaped and part not in (INPUT, OUTPUT)):
-            return -1
-        places[part], places[part + 1] = at, end
-        if escaped:
-            places[ESCAPES] |= INPUT_ESCAPED if part == INPUT else OUTPUT_ESCAPED
-        done, at = before[part + 1], end
-    length = before[END] - done
-    if not _same_bytes(data, at, done, length) or byte(data, at + length) != NEWLINE:
-        return -1
-    return at + length
-
-
-@njit(**OPTIONS)
-def _note_line(data, at, wanted, ends, places):
-    """Note the parts of any line; its end, and whether it is an object with all that is needed."""
-    at, whole = _note_record(data, _skip_space(data, at), wanted, ends, places)
-    at = _skip_space(data, at) if whole else at
-    return line_end(data, at), whole and byte(data, at) == NEWLINE
-
-
-@entry(types.UniTuple(int64, 2)(BYTES, int64, int64, BYTES, int64[::1], int64[:, ::1], int64[::1], int64))
-def find_parts(data, at, stop, wanted, ends, places, order, count):
-    """Find the parts of lines, until `places` is full.
-
-    Args:
-        data: Lines, and at least `MARGIN` bytes behind the last newline that is read.
-        at: Where the first line starts.
-        stop: Behind the last line's newline.
-        wanted: The names of attributes that are looked for, one behind the other.
-        ends: Where each of these names ends.
-        places: To be filled, one row for each line that is not blank; shape (lines, `ATTRIBUTES` + 2 · names).
-        order: Working memory; as long as a row of places.
-        count: How many rows are filled already.
-
-    Returns:
-        Where the next line starts, and how many rows are filled.
-    """
-    alike, parts = -1, 0
-    while at < stop and count < places.shape[0]:
-        start, at = at, _skip_blank(data, at)
-        if byte(data, at) != NEWLINE:
-            found = places[count]
-            found[:] = 0
-            at = _note_alike(data, start, places[alike], order[:parts], found) if alike >= 0 else -1
-            whole = at >= 0
-            if not whole:
-                found[:] = 0
-                at, whole = _note_line(data, start, wanted, ends, found)
-                parts = _sort_parts(found, order)
-                alike = count if whole else -1
-            whole &= found[EVENT_ID] < found[EVENT_ID + 1] or found[INFERENCE_ID] < found[INFERENCE_ID + 1]
-            found[START], found[END] = start, at
-            found[ESCAPES] = found[ESCAPES] if whole else SLOW
-            count += 1
-        at += 1
-    return at, count
-
-
-@entry(int64(BYTES))
-def lines_with_margin(data):
-    """Where the lines end that have `MARGIN` bytes behind their newline."""
-    at = data.shape[0] - MARGIN
-    while at > 0 and byte(data, at - 1) != NEWLINE:
-        at -= 1
-    return max(at, 0)
 
 
 @njit(**OPTIONS)

@@ -81,20 +81,20 @@ def gather(data, side, starts, ends, target):
 
 
 @entry(void(BYTES, BYTES, int64[:, ::1], int64[::1], int32[::1], uint8[::1]))
-def gather_ids(data, side, places, lines, ends, target):
+def gather_ids(data, side, places, records, ends, target):
     """Copy the ids of rows, and number those of one line.
 
     Args:
         data: Lines.
         side: What does not lie there.
-        places: Of each line.
-        lines: The line of each row, shape (n,).
+        places: Of the lines that are found.
+        records: Which of them each row is in, shape (n,).
         ends: Where each id ends in `target`, behind a 0; shape (n + 1,).
         target: At least `MARGIN` bytes longer than all ids.
     """
     base, number = data.shape[0], 0
-    for i in range(lines.shape[0]):
-        found = places[lines[i]]
+    for i in range(records.shape[0]):
+        found = places[records[i]]
         part = id_of(found)
         start, length = found[part], found[part + 1] - found[part]
         at, end = np.int64(ends[i]), np.int64(ends[i + 1])
@@ -102,7 +102,7 @@ def gather_ids(data, side, places, lines, ends, target):
             _copy(data, start, start + length, target, at)
         else:
             _copy(side, start - base, start - base + length, target, at)
-        number = number + 1 if i > 0 and lines[i - 1] == lines[i] else 0
+        number = number + 1 if i > 0 and records[i - 1] == records[i] else 0
         if end - at > length:
             target[at + length] = HASH
             rest = number
@@ -196,14 +196,14 @@ def resolve_escapes(data, side, used, places):
         data: Lines.
         side: To be filled. Has room for all such lines, and `MARGIN` bytes more.
         used: Bytes of it that are filled already.
-        places: Of each line. A line with an escape that is not known here becomes `SLOW`.
+        places: Of the lines that are found. A line with an escape that is not known here becomes `SLOW`.
 
     Returns:
         How many rows there are at most in all lines.
     """
     base, most_rows = data.shape[0], 0
-    for line in range(places.shape[0]):
-        found = places[line]
+    for i in range(places.shape[0]):
+        found = places[i]
         if found[ESCAPES] == PLAIN:
             most_rows += 1
         elif found[ESCAPES] != SLOW:

@@ -69,7 +69,7 @@ def _upper_product(_, left, _right):
 
 
 # Powers of ten that a float holds, and below which a product or quotient with an integer of 53 bits is rounded once
-_TENS = 10.0 ** np.arange(23)
+_TENS = np.array([float(10**power) for power in range(23)])
 _EXACT = np.uint64(2**53)
 # Digits that 64 bits hold
 _MOST_DIGITS = 19
@@ -236,7 +236,6 @@ def decimal(data, at):
 _COMMAS, _NEWLINES, _QUOTES = (np.uint64(c) * EVERY for c in (COMMA, NEWLINE, QUOTE))
 _NAN, _INF, _NA = (int.from_bytes(name, "little") for name in (b"nan", b"inf", b"na"))
 _NULL_WORD, _NONE_WORD = (int.from_bytes(name, "little") for name in (b"null", b"none"))
-_SMALL = np.uint64(CASE) * EVERY
 
 
 @njit(**OPTIONS)

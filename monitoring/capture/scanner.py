@@ -22,11 +22,12 @@ from monitoring.capture.scan_json import (
     END,
     ESCAPES,
     INPUT,
+    LINE,
+    SHORTEST_LINE,
     SLOW,
     START,
-    find_parts,
-    lines_with_margin,
 )
+from monitoring.capture.scan_lines import find_parts, lines_with_margin
 from monitoring.capture.scan_text import gather, gather_ids, resolve_escapes
 from monitoring.capture.scan_values import FAULT, VALUE
 from monitoring.capture.schema import FEATURE_PREFIX, SEGMENT_PREFIX
@@ -37,7 +38,7 @@ PROBABILITY = (0.0, 1.0)
 ATTRIBUTE_NAMES = ("model_version", "latency_ms", "status")
 # A line is rarely shorter; where it is, there is a second attempt.
 _BYTES_A_LINE = 256
-_LONGEST_PIECE = 1 << 30
+_LONGEST_PIECE = 1 << 29
 # What makes a path of a name: the reader in Python looks for its parts in the bodies.
 _PATH = re.compile(r"[.\[\]]")
 
@@ -86,26 +87,29 @@ def scan(
         bounds: The least and the greatest that a score may be.
 
     Raises:
-        ValueError: There is no feature or no such output, or the piece has 1 GiB or more.
+        ValueError: There is no feature or no such output, or the piece has 512 MiB or more.
     """
     lines = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
     if not features or len(lines) >= _LONGEST_PIECE:
         raise ValueError(f"{len(features)} features and {len(lines)} bytes; at least 1, and less than {_LONGEST_PIECE}")
-    names = [*attributes, *segments]
+    names = list(dict.fromkeys([*attributes, *segments]))
     in_bodies = {name for name in names if name in features or name in outputs or _PATH.search(name)}
-    places, tail = _find(lines, names, in_bodies)
+    line_bounds, places, tail = _find(lines, names, in_bodies)
     escaped = places[places[:, ESCAPES] > 0]
     side = np.empty(len(tail) + int((escaped[:, END] - escaped[:, START]).sum()) + MARGIN, np.uint8)
     side[: len(tail)] = tail
     most_rows = resolve_escapes(lines, side, len(tail), places)
     columns, texts = _columns(features)
     header = _joined(features if len(features) > 1 else ())
-    fields = Fields(columns, *header, len(outputs), outputs.index(score), *map(float, bounds))
+    parts = np.array([ATTRIBUTES + 2 * names.index(name) for name in (*attributes, *segments)])
+    fields = Fields(columns, *header, parts, len(outputs), outputs.index(score), *map(float, bounds))
     rows = _room(most_rows, len(features) - texts, texts + 1 + len(segments))
     rows = _trimmed(rows, read_rows(lines, side, places, fields, rows))
     table, faults = _table(rows, lines, side, places, features, segments)
-    slow = np.flatnonzero(places[:, ESCAPES] == SLOW)
-    return Scan(table, rows.lines, places[:, START].copy(), places[:, END].copy(), slow, faults)
+    vouched = np.zeros(len(line_bounds), bool)
+    vouched[places[places[:, ESCAPES] != SLOW, LINE]] = True
+    starts, ends = line_bounds.T.copy()
+    return Scan(table, places[rows.records, LINE], starts, ends, np.flatnonzero(~vouched), faults)
 
 
 def _joined(names: Iterable[str]) -> tuple[Array, Array]:
@@ -115,38 +119,45 @@ def _joined(names: Iterable[str]) -> tuple[Array, Array]:
     return np.frombuffer(b"".join([*parts, b"\0"]), np.uint8), ends
 
 
-def _find(lines: Array, names: Sequence[str], in_bodies: Container[str]) -> tuple[Array, Array]:
-    """The places of every line, and a copy of the last lines, which have too little behind them to be read in place.
+def _find(lines: Array, names: Sequence[str], in_bodies: Container[str]) -> tuple[Array, Array, Array]:
+    """Where each line starts and ends, the places of those that are found, and a copy of the last lines.
+
+    The last lines have too little behind them to be read in place.
 
     Args:
         lines: The piece.
-        names: Of attributes.
+        names: Of attributes, each once.
         in_bodies: Those that the reader in Python finds in a body when they are no attribute.
     """
     wanted = _joined(names)
     split = lines_with_margin(lines)
     tail = np.concatenate([lines[split:], np.full(1 + MARGIN, ord("\n"), np.uint8)])
-    places = np.empty((len(lines) // _BYTES_A_LINE + 16, ATTRIBUTES + 2 * len(names)), np.int64)
-    places, first = _fill(lines, split, wanted, places, 0)
-    places, count = _fill(tail, len(lines) - split + 1, wanted, places, first)
+    places = np.empty((len(lines) // SHORTEST_LINE + 2, ATTRIBUTES + 2 * len(names)), np.int64)
+    bounds = np.empty((len(lines) // _BYTES_A_LINE + 16, 2), np.int64)
+    bounds, first, line = _fill(lines, split, wanted, places, 0, bounds, 0)
+    bounds, count, end = _fill(tail, len(lines) - split + 1, wanted, places, first, bounds, line)
+    places, bounds = places[:count], bounds[:end]
     for i, name in enumerate(names):
         if name in in_bodies:
-            places[:count][places[:count, ATTRIBUTES + 2 * i] == 0, ESCAPES] = SLOW
-    moved = places[first:count]
+            places[places[:, ATTRIBUTES + 2 * i] == 0, ESCAPES] = SLOW
+    bounds[line:] += split
+    moved = places[first:]
     moved[:, [START, END]] += split
     for parts in (moved[:, INPUT:ESCAPES], moved[:, ATTRIBUTES:]):
         parts[parts > 0] += len(lines)
-    return places[:count], tail
+    return bounds, places, tail
 
 
-def _fill(data: Array, stop: int, wanted: tuple[Array, Array], places: Array, count: int) -> tuple[Array, int]:
-    """Find the parts of lines; the places, more of them if they have been too few, and how many are filled."""
+def _fill(
+    data: Array, stop: int, wanted: tuple[Array, Array], places: Array, found: int, bounds: Array, lines: int
+) -> tuple[Array, int, int]:
+    """Find the parts of lines; their bounds, how many are found then, and how many there are."""
     at, order = 0, np.empty(places.shape[1], np.int64)
     while at < stop:
-        if count == len(places):
-            places = np.concatenate([places, np.empty_like(places)])
-        at, count = find_parts(data, at, stop, *wanted, places, order, count)
-    return places, count
+        if lines == len(bounds):
+            bounds = np.concatenate([bounds, np.empty_like(bounds)])
+        at, found, lines = find_parts(data, at, stop, *wanted, order, places, found, bounds, lines)
+    return bounds, found, lines
 
 
 def _columns(features: Mapping[str, str]) -> tuple[Array, int]:
@@ -161,7 +172,7 @@ def _columns(features: Mapping[str, str]) -> tuple[Array, int]:
 
 def _room(rows: int, numbers: int, texts: int) -> Rows:
     return Rows(
-        lines=np.empty(rows, np.int64),
+        records=np.empty(rows, np.int64),
         times=np.empty(rows, np.int64),
         scores=np.empty(rows),
         latencies=np.empty(rows),
@@ -202,7 +213,7 @@ def _table(
         if len(wrong := np.flatnonzero(states == FAULT)):
             faults[name] = wrong
     ids = _bytes(rows.ids)
-    gather_ids(lines, side, places, rows.lines, rows.ids, ids)
+    gather_ids(lines, side, places, rows.records, rows.ids, ids)
     head = {
         "event_id": _text(rows.ids, ids),
         "event_time": _values(pa.timestamp("us", tz="UTC"), rows.times),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitoring.capture.quarantine import Quarantined, Reason
+from monitoring.capture.quarantine import Origin, Quarantined, Reason
 from monitoring.capture.records import Half, Row
 
 
@@ -50,18 +50,22 @@ class Pairs:
 def joined(one: Half, other: Half) -> Iterator[Row | Quarantined]:
     """The rows of two sides of the same inferences."""
     request, response = (one, other) if one.side == "input" else (other, one)
-    if len(request.rows) != len(response.rows):
+    # both records, so that both are read again when a row has to be
+    data = request.origin.data.rstrip(b"\n") + b"\n" + response.origin.data
+    origin = Origin(request.origin.key, request.origin.offset, data)
+    rows = max(len(request.rows), 1)
+    if response.rows and len(request.rows) != len(response.rows):  # an answer that is an error has none
         detail = f"{len(request.rows)} rows in, {len(response.rows)} rows out"
-        yield Quarantined(Reason.ROW_COUNT, detail, request.origin, max(len(request.rows), 1))
+        yield Quarantined(Reason.ROW_COUNT, detail, origin, rows)
         return
     moment = request.event_time or response.event_time
     if moment is None:
-        detail = "neither side says when"
-        yield Quarantined(Reason.BAD_EVENT_TIME, detail, request.origin, max(len(request.rows), 1))
+        yield Quarantined(Reason.BAD_EVENT_TIME, "neither side says when", origin, rows)
         return
     attributes = response.attributes | request.attributes
-    for event_id, features, outputs in zip(request.ids, request.rows, response.rows, strict=True):
-        yield Row(event_id, moment, request.origin, features, outputs, attributes)
+    answers = response.rows or [{}] * len(request.rows)
+    for event_id, features, outputs in zip(request.ids, request.rows, answers, strict=True):
+        yield Row(event_id, moment, origin, features, outputs, attributes)
 
 
 def alone(half: Half) -> Quarantined:

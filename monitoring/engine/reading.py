@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -37,6 +38,9 @@ _ROWS_TYPED = 1 << 13
 _MOST_ASIDE = 1 << 14
 _QUARANTINE_BYTES = 32 * 2**20
 _US = 1_000_000
+# How the time of an object stands in the key of a record that was taken out of the quarantine
+TIME = "%Y%m%dT%H%M%S"
+NO_TIME = "19700101T000000"
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -260,9 +264,10 @@ def _objects(
                 yield index, info, lambda: "", [_gone(info, None)]
                 continue
             data = monitor.store.get(info.key)
-            # the name of its format is a folder of the key
-            known = [reader(info.key.removeprefix(monitor.layout.replays).split("/")[0])]
-            found = read_object(CaptureObject.of(info.key, data), monitor.config, known)
+            # its format and the time of the object that it comes from are folders of the key
+            kind, written, _ = info.key.removeprefix(monitor.layout.replays).split("/", 2)
+            captured = CaptureObject.of(info.key, data, datetime.strptime(written, TIME).replace(tzinfo=UTC))
+            found = read_object(captured, monitor.config, [reader(kind)])
             yield index, info, _hash_of(data), found
         return
     indices = manifest.batches[number]

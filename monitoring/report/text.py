@@ -43,6 +43,7 @@ CHECK_WORDS: Mapping[str, str] = {
     "nulls": "Nulls",
     "unseen": "Unseen categories",
     "quarantine": "Unreadable records",
+    "event_ids": "Event ids",
     "volume": "Volume",
     "gaps": "Silent hours",
     "errors": "Server errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 from monitoring.judge.verdict import Code, Finding, Status
@@ -174,6 +175,12 @@ def _meters(moved: list[Finding]) -> Iterator[str]:
         )
 
 
+def _beside(records: dict[str, Any]) -> str:
+    """What else is known of the records that were read, if there is anything."""
+    words = {"late": "Late", "conflicting": "Conflicting event ids", "waiting": "Waiting for their other side"}
+    return "".join(f" {said}: {records[key]:,}." for key, said in words.items() if records.get(key))
+
+
 def _accounting(facts: Facts) -> str:
     accounting = facts.verdict.accounting
     records, labels = accounting.get("records", {}), accounting.get("labels", {})
@@ -183,7 +190,7 @@ def _accounting(facts: Facts) -> str:
         reasons = f" ({', '.join(f'{reason} {count:,}' for reason, count in sorted(bad.items()))})" if bad else ""
         lines.append(
             f"Records: {records['read']:,} read = {records['profiled']:,} profiled + {records['duplicate']:,} duplicate"
-            f" + {sum(bad.values()):,} quarantined{reasons}."
+            f" + {sum(bad.values()):,} quarantined{reasons}.{_beside(records)}"
         )
     if labels and facts.config.labels is not None:
         lines.append(

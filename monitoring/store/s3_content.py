@@ -43,7 +43,7 @@ class S3Content:
         """The bytes from `start` to before `stop`, or to the end, in order; all from the same version.
 
         Botocore retries requests, but not a body that breaks off while it is read: here the rest is asked for, and
-        given up when several answers in a row do not bring a single piece.
+        given up when several answers in a row do not bring a single whole piece.
 
         Raises:
             BeyondEndError: The object ends before `start`.
@@ -62,7 +62,8 @@ class S3Content:
                 try:
                     with closing(answer["Body"]) as body:
                         for piece in _pieces(body, stop - at, piece_bytes):
-                            at, attempts = at + len(piece), 0
+                            at += len(piece)
+                            attempts = 0 if len(piece) == piece_bytes else attempts
                             yield piece
                 except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
                     attempts += 1

@@ -11,8 +11,8 @@ from monitoring.store.base import ObjectInfo
 Item = TypeVar("Item")
 
 _LOOKS = 16
-# Folders may hold less than their share: then more of them are looked into.
-_ROUNDS = 3
+# Folders may hold less than their share: then all get larger ones, for so long.
+_ROUNDS, _MOST_LOOKS = 8, 500
 # So many places are looked at with care; if there are more, the spread comes from their number.
 _FEW_PLACES = 4
 _CHARACTERS = "".join(map(chr, range(0x20, 0x7F)))
@@ -53,28 +53,28 @@ def spread(look: Callable[[str, bool], Found], prefix: str, count: int) -> list[
     seen: dict[str, Found] = {}
     found: list[ObjectInfo] = []
     with ThreadPoolExecutor(_LOOKS, thread_name_prefix="look") as pool:
-        for shares in (count << round_ for round_ in range(_ROUNDS)):
-            found, places = [], {prefix: shares}
+        for round_ in range(_ROUNDS):
+            found, places = [], {prefix: _Share(count << round_, first=False)}
             while places:
                 new = [place for place in places if place not in seen]
                 seen.update(zip(new, pool.map(look, new, [len(places) <= _FEW_PLACES] * len(new)), strict=True))
                 objects, places = _divided(places, seen)
                 found += objects
-            if len(found) >= count:
+            if len(found) >= count or len(seen) > _MOST_LOOKS:
                 break
     return evenly(sorted(found, key=lambda info: info.key), count)
 
 
-def evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """`count` of the items, evenly spaced, the first and the last among them; of one, the last.
+def evenly(items: Sequence[Item], count: int, *, first: bool = False) -> list[Item]:
+    """`count` of the items, evenly spaced, the first and the last among them; of one, the last, or the first.
 
     >>> evenly("abcdefg", 3), evenly("abc", 1), evenly("ab", 9)
     (['a', 'd', 'g'], ['c'], ['a', 'b'])
     """
     if count >= len(items):
         return list(items)
-    if count < 2:
-        return list(items[-1:]) if count else []
+    if count == 1:
+        return [items[0 if first else -1]]
     return [items[i * (len(items) - 1) // (count - 1)] for i in range(count)]
 
 
@@ -103,16 +103,24 @@ def last(after: Callable[[str], Found]) -> Found:
     return found
 
 
-def _divided(places: dict[str, int], seen: dict[str, Found]) -> tuple[list[ObjectInfo], dict[str, int]]:
+class _Share(NamedTuple):
+    """How many objects a place may give; one alone is the first there, or the last."""
+
+    size: int
+    first: bool
+
+
+def _divided(places: dict[str, _Share], seen: dict[str, Found]) -> tuple[list[ObjectInfo], dict[str, _Share]]:
     """What the shares of some places get: objects right there, and shares of the folders below."""
     found: list[ObjectInfo] = []
-    below: dict[str, int] = {}
+    below: dict[str, _Share] = {}
     for place, share in places.items():
         objects, folders, _ = seen[place]
-        own = share // 2 if folders else share
-        taken = evenly(objects, own)
+        taken = evenly(objects, share.size // 2 if folders else share.size, first=share.first)
         found += taken
-        left = share - len(taken)
-        chosen = evenly(folders, left)
-        below.update((folder, left // len(chosen) + (i < left % len(chosen))) for i, folder in enumerate(chosen))
+        left = share.size - len(taken)
+        chosen = evenly(folders, left, first=share.first)
+        for i, folder in enumerate(chosen):
+            first = i == 0 and (share.first or len(chosen) > 1)
+            below[folder] = _Share(left // len(chosen) + (i < left % len(chosen)), first)
     return found, below

@@ -499,8 +499,8 @@ def serve(store: LocalStore) -> Iterator[Callable[[float], Server]]:
 @pytest.mark.service
 def test_a_server_that_is_stopped_loses_nothing(serve: Callable[[float], Server], store: LocalStore) -> None:
     server = serve(3600)
-    answered = server.load(150, 8)
-    assert len(answered) == 150
+    answered = server.load(100, 8)
+    assert len(answered) == 100
     assert not keys(store)
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(30)
@@ -515,13 +515,13 @@ def test_a_server_that_is_killed_leaves_whole_objects(serve: Callable[[float], S
 
     async def kill(answered: list[str]) -> None:
         deadline = time.monotonic() + 30
-        while not (len(answered) > 80 and keys(store)) and time.monotonic() < deadline:
+        while not (len(answered) > 50 and keys(store)) and time.monotonic() < deadline:
             await asyncio.sleep(0.001)
         server.process.kill()
 
     answered = server.load(400, 8, kill)
     server.process.wait(30)
-    assert 80 < len(answered) < 400
+    assert 50 < len(answered) < 400
     found = [row.event_id for row in rows(store)]
     assert found
     assert len(found) == len(set(found))

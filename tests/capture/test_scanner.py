@@ -251,6 +251,15 @@ def test_bounds_and_names_of_attributes() -> None:
     assert (row["score"], row["model_version"], row["latency_ms"], row["status"]) == (-7.5, "2", 3.0, 201)
 
 
+def test_one_attribute_may_be_looked_for_twice() -> None:
+    columns = ONE.model_copy(update={"segments": ["model_version", "status"]})
+    version = "x" * 5000
+    for body in ("1", "1\n"):
+        data = line(body, "0", customAttributes=[f"model_version={version}", "status=200"])
+        found = agree(data + data, columns)
+        assert found.table["segment:model_version"].to_pylist() == [version] * 2
+
+
 def test_without_features_there_is_nothing_to_scan() -> None:
     with pytest.raises(ValueError, match="0 features"):
         scan(PLAIN, features={}, outputs=["score"], score="score")
@@ -357,7 +366,7 @@ def captures(draw: st.DrawFn) -> bytes:
     return (text.replace("/", "\\/") if draw(st.booleans()) else text).encode()
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(captures(), min_size=1, max_size=3), st.sampled_from([b"\n", b"\r\n", b"\n \n"]))
 def test_records_are_those_of_the_reader(lines: list[bytes], end: bytes) -> None:
     agree(end.join(lines))
@@ -424,7 +433,7 @@ def changed(data: bytes, where: list[tuple[float, int, bytes]]) -> bytes:
     return data
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.one_of(
         st.sampled_from([PLAIN, line("1,at,3\n2,,4\n", "a,0\nb,1"), line(customAttributes=ATTRIBUTES)]), captures()
@@ -442,6 +451,7 @@ def test_any_bytes(data: bytes) -> None:
     agree(data)
 
 
+@settings(max_examples=40)
 @given(st.lists(captures(), min_size=2, max_size=4), st.integers(0, 400))
 def test_pieces_make_the_rows_of_the_whole(lines: list[bytes], cut: int) -> None:
     data = b"\n".join(lines) + b"\n"

@@ -69,6 +69,15 @@ def test_a_failing_window_says_what_is_wrong_since_when_and_what_was_decided(fai
     assert f"Records: {records['read']} read = {records['profiled']} profiled + 0 duplicate + 0 quarantined." in words
 
 
+def test_late_and_conflicting_records_are_accounted_for(judged: Any) -> None:
+    facts = gather(judged.monitor, judged.window(0), 1)
+    records = {"read": 5, "profiled": 4, "duplicate": 1, "quarantined": {}, "late": 2, "conflicting": 1, "waiting": 0}
+    verdict = replace(facts.verdict, accounting={"records": records})
+    words = words_of(render(replace(facts, verdict=verdict), None).decode())
+    assert "5 read = 4 profiled + 1 duplicate + 0 quarantined. Late: 2. Conflicting event ids: 1." in words
+    assert "Waiting" not in words
+
+
 def test_a_healthy_window_says_so(judged: Any) -> None:
     words = words_of(page_of(judged, 0, 3))
     assert "Nothing." in words

@@ -215,20 +215,24 @@ def _silent_client(token: str | None) -> tuple[Any, list[AWSRequest]]:
     return client, sent
 
 
+@functools.cache
+def _pattern_of(token: str | None, bucket: str) -> Any:
+    client, _ = _silent_client(token)
+
+    def plainly() -> bytes:
+        return client.get_object(Bucket=bucket, Key="any")["Body"].read()
+
+    with DirectReads(client, bucket) as direct, pytest.raises(_StoppedError):
+        direct.read("any", ObjectInfo("any", 1, "tag"), plainly)
+    return direct._pattern
+
+
 @given(key=KEYS, token=st.sampled_from([None, "a/token+=="]), bucket=st.sampled_from(["bucket", "with.dots"]))
 def test_address_and_signature_are_those_of_botocore(key: str, token: str | None, bucket: str) -> None:
     client, sent = _silent_client(token)
-
-    def plainly(name: str) -> bytes:
-        return client.get_object(Bucket=bucket, Key=name)["Body"].read()
-
-    with DirectReads(client, bucket) as direct:
-        with pytest.raises(_StoppedError):
-            direct.read("any", ObjectInfo("any", 1, "tag"), lambda: plainly("any"))
-        pattern = direct._pattern
-    assert pattern
+    pattern = _pattern_of(token, bucket)
     with pytest.raises(_StoppedError):
-        plainly(key)
+        client.get_object(Bucket=bucket, Key=key)
     head, _, rest = pattern.request(key, "tag").decode().partition("\r\n")
     headers = dict(line.split(":", 1) for line in rest.strip().split("\r\n"))
     assert f"https://{headers['host']}{head.split()[1]}" == sent[-1].url

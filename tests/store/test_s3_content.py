@@ -49,8 +49,7 @@ def test_a_stream_that_breaks_off_goes_on_where_it_was(
     starts = [int(found.split("=")[1].split("-")[0]) for found, _ in asked[1:] if found]
     assert len(starts) == 3
     assert starts == sorted(starts)
-    assert all(start % PIECE == 0 for start in starts)
-    assert starts[-1] > starts[0]
+    assert starts[0] == starts[1] < starts[2] <= starts[0] + 31_000
     assert {condition for _, condition in asked[1:]} == {etag}
     assert all(found and found.endswith(f"-{len(DATA) - 1}") for found, _ in asked[1:])
 

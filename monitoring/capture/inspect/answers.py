@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitoring.capture.inspect.values import Described, words
 from monitoring.config.capture import Task
@@ -68,7 +68,8 @@ def answer(fields: Sequence[Described], given: set[str], *, alone: bool) -> Answ
         predictions += [item for item in usable if item not in scores and _CLASS.fullmatch(words(item.name))]
         predictions = predictions or ([] if scores or len(own) > 1 else usable)
     named = exact or any(_PREDICTION.fullmatch(words(item.name)) for item in predictions)
-    return _of(score, predictions[0] if predictions else None, note, sure=named)
+    found = _of(score, predictions[0] if predictions else None, note, sure=named)
+    return replace(found, why="") if found.sure else found
 
 
 def _one_of(scores: list[Described]) -> tuple[Described | None, str]:
@@ -128,12 +129,10 @@ def _by_position(usable: list[Described], own: list[Described]) -> Answer:
 
 
 def _renamed(found: Answer, renamed: dict[str, str], names: list[str]) -> Answer:
-    return Answer(
-        found.task,
-        renamed.get(found.score, found.score),
-        renamed.get(found.prediction, found.prediction),
-        found.why,
+    return replace(
+        found,
+        score=renamed.get(found.score, found.score),
+        prediction=renamed.get(found.prediction, found.prediction),
         sure=False,
-        note=found.note,
         positions=[renamed.get(name, name) for name in names],
     )

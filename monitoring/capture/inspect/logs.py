@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from monitoring.capture.inspect.folders import common
+from monitoring.capture.inspect.folders import common, is_unpadded
 from monitoring.capture.inspect.probe import REQUEST, Seen
 from monitoring.capture.inspect.roles import Meaning, meaning_apart, meaning_together
 from monitoring.capture.inspect.values import describe, flat
@@ -34,6 +34,7 @@ class Log:
         objects: What was seen of it.
         meaning: What its columns mean.
         dated_by: What the time of a folder says; None without folders.
+        timed: Whether the rows say when they were made.
         start: The first day that was seen.
         notes: What somebody should know.
     """
@@ -43,6 +44,7 @@ class Log:
     objects: list[Seen]
     meaning: Meaning = field(default_factory=Meaning)
     dated_by: Literal["inference", "delivery"] | None = None
+    timed: bool = False
     start: date | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -55,6 +57,11 @@ class Log:
     def csv(self) -> Csv | None:
         """How its CSV files are written."""
         return next((seen.csv for seen in self.objects if seen.csv), None)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the objects that were looked at, as stored."""
+        return sum(seen.size for seen in self.objects)
 
     @property
     def rows(self) -> int:
@@ -94,7 +101,9 @@ def survey(objects: Sequence[Seen]) -> Survey:
         _explain(log)
         if not log.pattern and any(_is_below(other, log) for other in logs):
             log.notes.append("other logs lie below the same folder: move them, or they are read too")
-    kept.sort(key=lambda log: (-len(log.objects), -sum(seen.size for seen in log.objects), log.folder))
+        if not log.pattern and any(is_unpadded(seen.key) for seen in log.objects):
+            log.notes.append("folders name days without leading zeros, which `capture.folders` cannot say")
+    kept.sort(key=lambda log: (-len(log.objects), -log.bytes, log.folder))
     return Survey(kept, beside)
 
 
@@ -122,10 +131,12 @@ def _by_folder(objects: Iterable[Seen]) -> list[Log]:
             same.objects.append(seen)
     logs = []
     for _, together in sorted(found.items()):
-        largest = max(together, key=lambda log: len(log.objects))
+        largest = max(together, key=lambda log: (len(log.objects), log.bytes))
         other = sum(len(log.objects) for log in together if log is not largest)
         if other:
-            largest.notes.append(f"{other} of {other + len(largest.objects)} objects in the same folders hold other columns")
+            largest.notes.append(
+                f"{other} of {other + len(largest.objects)} objects in the same folders hold other columns"
+            )
         logs.append(largest)
     return logs
 
@@ -178,14 +189,10 @@ def _alike(one: Log, other: Log) -> bool:
     """Whether two folders hold the same, or one the requests and the other the responses of the same."""
     if not _has_rows(one) or not _has_rows(other):  # a log of schemas
         return one.formats == other.formats and one.folder[:-1] == other.folder[:-1]
-    sides = [(bool(_columns(log, "request")), bool(_columns(log, "response"))) for log in (one, other)]
-    if set(one.formats) == set(other.formats) and sorted(sides) == [(False, True), (True, False)]:
-        return True
-    for side in ("request", "response"):
-        ours, theirs = _columns(one, side), _columns(other, side)
-        if len(ours & theirs) < _ALIKE * len(ours | theirs):
-            return False
-    return set(one.formats) == set(other.formats) or all(seen.together for seen in [*one.objects, *other.objects])
+    sides = [(_columns(one, side), _columns(other, side)) for side in ("request", "response")]
+    both = [len(ours & theirs) >= _ALIKE * len(ours | theirs) for ours, theirs in sides if ours and theirs]
+    together = all(seen.together for seen in [*one.objects, *other.objects])
+    return all(both) and (set(one.formats) == set(other.formats) or (bool(both) and together))
 
 
 def _has_rows(log: Log) -> bool:
@@ -217,6 +224,7 @@ def _explain(log: Log) -> None:
             request.values(), response.values(), attributes.values(), positional=_is_positional(log)
         )
     times = {seen.key: _times(seen, log.meaning) for seen in log.objects}
+    log.timed = any(times.values())
     if log.pattern:
         log.dated_by = _dated_by(log, times)
     days = [moment for moments in times.values() for moment in moments]

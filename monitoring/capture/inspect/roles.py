@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from monitoring.capture.inspect.answers import Answer, answer
-from monitoring.capture.inspect.values import Described, words
+from monitoring.capture.inspect.values import ENOUGH, Described, words
 from monitoring.capture.readers.rows import EVENT_IDS, EVENT_TIMES
 
 Role = Literal[
@@ -27,6 +27,8 @@ _PERSONAL = re.compile(
 )
 # Of so few values a whole number may be a category; so many rows show that most values differ
 _FEW, _MANY_ROWS = 10, 50
+# So many of the rows have another id when some were logged twice
+_DUPLICATES = 0.9
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def _feature(item: Described) -> Column:
         return Column(item, "left out", why)
     if item.kind == "reference":
         return Column(item, "reference")
-    if item.kind == "numeric" and item.whole and not item.truth and item.distinct <= _FEW:
+    few = item.distinct <= _FEW and item.values >= ENOUGH
+    if item.kind == "numeric" and item.whole and few and not item.truth:
         return Column(item, "feature", "few whole numbers: maybe categorical", sure=False)
     return Column(item, "feature")
 
@@ -189,13 +192,19 @@ def _is_code(item: Described) -> bool:
 
 
 def _event_id(fields: list[Described]) -> tuple[Described | None, str]:
-    """The column that tells rows apart."""
-    named = [item for name in EVENT_IDS for item in fields if item.name == name or words(item.name) == name]
-    other = [item for item in fields if _IDENTIFIER.fullmatch(words(item.name)) and item not in named]
-    for item in [*named, *other]:
-        apart = item.distinct == item.values == item.rows and (item in named or item.unique)
-        if apart and item.kind in ("categorical", "numeric") and _is_code(item) and not item.sequence:
-            return item, "" if item in named else "tells the rows apart"
+    """The column that tells rows apart. One that is called so may come again, as duplicates do."""
+    usable = [item for item in fields if item.kind in ("categorical", "numeric") and _is_code(item)]
+    for name in EVENT_IDS:
+        for item in usable:
+            if name in (item.name, words(item.name)) and item.values == item.rows:
+                if item.distinct == item.values:
+                    return item, ""
+                if item.distinct >= _DUPLICATES * item.values:
+                    return item, f"{item.values - item.distinct} of {item.values} rows repeat one: they count once"
+    for item in usable:
+        # a number of the row is no id beyond its object
+        if _IDENTIFIER.fullmatch(words(item.name)) and item.unique and item.values == item.rows and not item.sequence:
+            return item, "tells the rows apart"
     return None, ""
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import yaml
 
 from monitoring.capture.inspect.logs import Log
-from monitoring.capture.inspect.roles import Column
+from monitoring.capture.inspect.roles import Column, Meaning, Role
+from monitoring.capture.readers.rows import EVENT_IDS, EVENT_TIMES
 from monitoring.config import ModelConfig
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./=-]*(://[A-Za-z0-9_./=-]+)?")
 _NO_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_USUAL = {"version": "model_version", "latency": "latency_ms", "status": "status"}
 _TYPES = {"numeric": "numeric", "text": "text"}
 
 
@@ -54,7 +54,7 @@ def propose(name: str, uri: str, log: Log) -> Proposal:
         f"# Written by `model-monitor init` after a look at {len(log.objects)} objects and {log.rows} rows.",
         "# Look at what is marked as guessed. `model-monitor validate` checks the file.",
         *(f"# Note: {note}." for note in [*log.notes, *filter(None, [log.meaning.answer.note])]),
-        f"name: {name}",
+        f"name: {quoted(name)}",
         "",
         "schedule:",
         "  every: day",
@@ -78,8 +78,7 @@ def _capture(uri: str, log: Log) -> Iterator[str]:
         yield '  folders: ""   # no folders that name a time: each object is read once'
     else:
         yield f"  folders: {quoted(log.pattern)}"
-        why = "the inferences in a folder are of its time" if log.dated_by == "inference" else _DELIVERY
-        yield f"  dated_by: {log.dated_by}   # {why}"
+        yield f"  dated_by: {log.dated_by}   # {_why_dated(log)}"
     if log.csv:
         settings = log.csv.model_dump(exclude_defaults=True, exclude={"columns"})
         yield from ["  csv:"] if settings else []
@@ -90,40 +89,54 @@ def _capture(uri: str, log: Log) -> Iterator[str]:
             yield f"    columns: [{', '.join(map(quoted, log.csv.columns))}]"
 
 
-_DELIVERY = "guessed: the folder says when an object came, not when the inferences were made"
+def _why_dated(log: Log) -> str:
+    if log.dated_by == "inference":
+        return "the inferences in a folder were made in its time"
+    if log.timed:
+        return "guessed: many inferences in a folder were not made in its time, so it says when they came"
+    return "guessed: the rows do not say when they were made"
 
 
 def _columns(log: Log) -> Iterator[str]:
     meaning = log.meaning
     answer = meaning.answer
     yield "columns:"
-    known = bool(answer.score or answer.prediction)
-    why = "" if answer.sure or not known else f"   # guessed {answer.why}"
-    yield f"  task: {answer.task}{why}" if known else f"  task: {answer.task}   # guessed: no answer of the model was found"
-    identified = any(seen.times for seen in log.objects) or not log.objects[0].together
-    for key, role in (("event_id", "event id"), ("event_time", "event time")):
-        found = next((column for column in meaning.columns if column.role == role), None)
-        if found:
-            yield f"  {key}: {quoted(found.name)}{_comment(found)}"
-        elif not identified:
-            yield f"  # {key}: COLUMN   # none was found: {_WITHOUT[key]}"
+    if answer.score or answer.prediction:
+        yield f"  task: {answer.task}" + ("" if answer.sure else f"   # guessed: {answer.why}")
+    else:
+        yield f"  task: {answer.task}   # guessed: no answer of the model was found"
+    if log.objects[0].together and not any(seen.times for seen in log.objects):
+        yield from _identity(meaning)
     yield f"  outputs: [{', '.join(map(quoted, meaning.outputs))}]"
     yield f"  score: {quoted(answer.score)}"
-    yield f"  prediction: {quoted(answer.prediction)}" if answer.prediction else '  # prediction: FIELD'
-    for key, role in (("model_version", "version"), ("latency_ms", "latency"), ("status", "status")):
-        found = next((column for column in meaning.columns if column.role == role), None)
-        if found and found.name != _USUAL[role]:
-            yield f"  {key}: {quoted(found.name)}"
-    references = [column.name for column in meaning.columns if column.role == "reference"]
+    if answer.prediction:
+        yield f"  prediction: {quoted(answer.prediction)}"
+    for role, setting in _SETTINGS.items():
+        name = meaning.named(role)
+        if name and name != setting:
+            yield f"  {setting}: {quoted(name)}"
+    references = [column.name for column in meaning.of("reference")]
     if references:
         yield f"  references: [{', '.join(map(quoted, references))}]"
     yield from _features(meaning.columns, positional=meaning.positional)
 
 
-_WITHOUT = {
-    "event_id": "labels cannot be joined, nor duplicates found",
-    "event_time": "the time of the object counts",
-}
+def _identity(meaning: Meaning) -> Iterator[str]:
+    for setting, role, usual, without in _IDENTITY:
+        found = meaning.of(role)
+        if found:
+            yield f"  {setting}: {quoted(found[0].name)}{_comment(found[0])}"
+            continue
+        used = next((column.name for column in meaning.of("left out") if column.name in usual), "")
+        why = f"{quoted(used)} counts, by its name, although it does not look like one" if used else without
+        yield f"  # {setting}: COLUMN   # none was found: {why}"
+
+
+_IDENTITY: tuple[tuple[str, Role, tuple[str, ...], str], ...] = (
+    ("event_id", "event id", EVENT_IDS, "labels cannot be joined, nor duplicates found"),
+    ("event_time", "event time", EVENT_TIMES, "the time of the object counts"),
+)
+_SETTINGS: dict[Role, str] = {"version": "model_version", "latency": "latency_ms", "status": "status"}
 
 
 def _features(columns: Iterable[Column], *, positional: bool) -> Iterator[str]:

@@ -131,7 +131,10 @@ def _described(path: str, found: list[Any], rows: int) -> Described:
             "whole": whole,
             "low": min(numbers),
             "high": max(numbers),
-            "sequence": whole and len(numbers) >= ENOUGH and steps >= 0.9 * (len(numbers) - 1),
+            "sequence": whole
+            and distinct > len(numbers) / 2
+            and len(numbers) >= ENOUGH
+            and steps >= 0.9 * (len(numbers) - 1),
         }
     return Described(**{**base.__dict__, **about})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 from monitoring.capture.objects import CaptureObject
@@ -80,7 +80,7 @@ def _collection(record: dict[str, Any], key: str) -> str:
     return found[1] if found else ""
 
 
-@cache
+@lru_cache(64)
 def _sides(collection: str) -> tuple[bool, bool]:
     """Whether inputs are in a collection, and whether outputs are."""
     words = set(re.split(r"[^a-z]+", collection.lower()))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monitoring.capture.objects import CaptureObject
@@ -43,10 +44,12 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarant
         # a column of the model's own tells rows apart already
         ids = [event_id] * len(lines) if config.columns.event_id else numbered(event_id, len(lines))
         for line, row_id in zip(lines, ids, strict=True):
+            # a row that is read again by itself keeps its number
+            origin = line.origin if row_id == event_id else _renamed(line, row_id)
             try:
-                yield _row(line, row_id)
+                yield _row(line.record, origin, row_id)
             except UnreadableError as error:
-                yield error.at(line.origin)
+                yield error.at(origin)
     yield from aside
 
 
@@ -83,7 +86,14 @@ def _event_id(record: dict[str, Any], columns: Columns) -> str:
     return event_id_of(None if found == "None" else found)
 
 
-def _row(line: _Line, event_id: str) -> Row:
-    fields = {name: value for name, value in line.record.items() if name not in _OWN}
-    attributes = {name: line.record[name] for name in (_REQUEST, _TRACE) if name in line.record}
-    return Row(event_id, event_time_of(line.record[_TIME]), line.origin, fields, fields, attributes)
+def _renamed(line: _Line, request_id: str) -> Origin:
+    try:
+        return replace(line.origin, data=json.dumps(line.record | {_REQUEST: request_id}).encode())
+    except RecursionError:  # nested as deep as can just be read
+        return line.origin
+
+
+def _row(record: dict[str, Any], origin: Origin, event_id: str) -> Row:
+    fields = {name: value for name, value in record.items() if name not in _OWN}
+    attributes = {name: record[name] for name in (_REQUEST, _TRACE) if name in record}
+    return Row(event_id, event_time_of(record[_TIME]), origin, fields, fields, attributes)

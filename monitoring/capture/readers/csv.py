@@ -33,10 +33,11 @@ def knows(key: str, head: bytes) -> bool:
     called = name.endswith(_ENDINGS)
     if is_noise(key) or head.startswith((_BIG_ENDIAN, _LITTLE_ENDIAN)):
         return called and not is_noise(key)
-    line = head.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0]
-    if not line or b"\0" in line or line.startswith((b"{", b"[", b"<", b"PAR1")):
+    lines = [line for line in head.removeprefix(codecs.BOM_UTF8).split(b"\n") if line.strip()][:2]
+    if not lines or b"\0" in lines[0] or lines[0].lstrip().startswith((b"{", b"[", b"<", b"PAR1")):
         return False
-    return called or any(mark in line for mark in _DELIMITERS)
+    alike = any(0 < lines[0].count(mark) == lines[-1].count(mark) for mark in _DELIMITERS)
+    return called or (len(lines) > 1 and alike)
 
 
 def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
@@ -12,17 +13,21 @@ from monitoring.capture.readers.payload import parse_body
 def csv_records(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, str]] | Quarantined]:
     """Every record by the names in the first line, with its place, and what is none.
 
-    The line of names may stand again further down, as in files that were put together.
+    The line of names may stand again further down, as in files that were put together. It is part of every record's
+    bytes, so that each can be read again by itself.
     """
     header: list[str] = []
+    first = b""
     for found in csv_lines(captured):
         if isinstance(found, Quarantined):
             yield found
             continue
         origin, fields = found
         if not header or fields == header:
-            header = fields
-        elif len(fields) != len(header):
+            header, first = fields, origin.data
+            continue
+        origin = replace(origin, data=first + b"\n" + origin.data)
+        if len(fields) != len(header):
             detail = f"{len(fields)} fields, the header has {len(header)}"
             yield Quarantined(Reason.FIELD_COUNT, detail, origin)
         else:

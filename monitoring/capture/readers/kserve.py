@@ -111,7 +111,8 @@ def _headers(metadata: Any) -> dict[str, Any]:
         except (ValueError, RecursionError):
             return {}
     if isinstance(metadata, list):  # as Arrow gives maps
-        metadata = dict(item for item in metadata if isinstance(item, tuple))
+        pairs = (item for item in metadata if isinstance(item, tuple | list) and len(item) == 2)
+        metadata = {name: value for name, value in pairs if isinstance(name, str)}
     if not isinstance(metadata, dict):
         return {}
     first = {name: value[:1] if isinstance(value, list) else [value] for name, value in metadata.items()}
@@ -148,7 +149,7 @@ def _of_csv(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | Quar
 
 
 def _of_parquet(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | Quarantined]:
-    """The records of a table; the place of one is the number of its row."""
+    """The records of a table; the place of one is the number of its row, and its bytes are JSON."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -157,8 +158,7 @@ def _of_parquet(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | 
         with captured.open() as file:
             for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
                 for record in batch.to_pylist():
-                    body = _plain_names(record).get("bytes")
-                    origin = Origin(captured.key, number, body.encode() if isinstance(body, str) else body or b"")
+                    origin = Origin(captured.key, number, json.dumps(record, default=_as_json).encode())
                     number += 1
                     try:
                         yield from found(record, origin)
@@ -167,3 +167,7 @@ def _of_parquet(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | 
     except (pa.ArrowException, OSError, ValueError) as error:
         detail = f"not Parquet: {type(error).__name__}"
         yield Quarantined(Reason.BAD_OBJECT, detail, Origin(captured.key, number, b""))
+
+
+def _as_json(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

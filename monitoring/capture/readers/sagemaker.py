@@ -127,10 +127,7 @@ def _side(capture: dict[str, Any], name: str, reason: Reason, *, needed: bool) -
 
 
 def _outputs(response: dict[str, Any], columns: Columns, inputs: list[Any] | None) -> list[dict[str, Any]]:
-    value = _payload(response)
-    if inputs is not None:
-        return response_rows(value, columns, len(inputs))
-    return response_rows(value, columns, len(value) if isinstance(value, list) else 1)
+    return response_rows(_payload(response), columns, None if inputs is None else len(inputs))
 
 
 def _event_id(record: dict[str, Any]) -> str:

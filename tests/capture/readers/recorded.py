@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitoring.capture.objects import CaptureObject, compression
 from monitoring.capture.quarantine import Quarantined
 from monitoring.capture.readers import Found, reader
-from monitoring.capture.records import Half, Row, Sorted, sort_out, type_rows
+from monitoring.capture.records import Half, Row, Sorted, Typed, sort_out, type_rows
 from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
@@ -38,10 +38,10 @@ def read(format_: str, data: bytes, key: str = "k", columns: Columns = COLUMNS, 
 
 def canonical(found: Iterable[Found], columns: Columns = COLUMNS) -> Sorted:
     """Canonical records of what was found, halves brought together."""
-    rows, aside = [], []
-    for item in _joined(found):
-        (rows if isinstance(item, Row) else aside).append(item)
-    return sort_out([type_rows(rows, columns)], aside, columns)
+    items = list(_joined(found))
+    rows = type_rows([item for item in items if isinstance(item, Row)], columns)
+    typed = [item for item in items if isinstance(item, Typed)]
+    return sort_out([*typed, rows], [item for item in items if isinstance(item, Quarantined)], columns)
 
 
 def _joined(found: Iterable[Found]) -> Iterator[Found]:

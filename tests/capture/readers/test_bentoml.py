@@ -53,6 +53,12 @@ def test_a_line_for_each_row() -> None:
     assert found[0].attributes == {"request_id": "1289", "trace_id": "9a"}
 
 
+def test_a_row_that_is_read_again_by_itself_keeps_its_id() -> None:
+    for number, item in enumerate(read("bentoml", lines(FIRST, SECOND))):
+        again = read("bentoml", item.origin.data if isinstance(item, Row) else b"")
+        assert values(canonical(again)) == [TWO[number]]
+
+
 def test_a_rotated_and_compressed_object() -> None:
     data = gzip.compress(lines(FIRST, SECOND))
     assert values(canonical(read("bentoml", data, "data/data.1.log.2026-03-01.gz"))) == TWO

@@ -184,9 +184,10 @@ def test_nothing_makes_the_reader_raise(data: bytes, encoding: str) -> None:
 def test_what_is_known() -> None:
     assert knows("a.csv", b"a\n1\n")
     assert knows("a.tsv.gz", b"a\tb\n")
-    assert knows("a", b"a,b\n")
+    assert knows("a", b"a,b\n1,2\n")
     assert knows("a.csv", "a,b\n".encode("utf-16"))
-    assert not knows("a", b"a line of text\n")
+    assert not knows("a", b"a line of text, and\nanother, which goes on,\n")
+    assert not knows("a.md", b"# Title, and more\n")
     assert not knows("a.csv", b"PAR1\x15\x04")
     assert not knows("a.csv", b'{"a": 1, "b": 2}\n')
     assert not knows("a.csv", b"")

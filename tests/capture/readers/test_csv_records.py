@@ -17,6 +17,15 @@ def test_records_by_the_names_in_the_first_line() -> None:
     assert found(data) == [{"a": "1", "b": "x,y"}, {"a": "", "b": ""}]
 
 
+def test_a_record_can_be_read_again_by_itself() -> None:
+    data = b"a,b\n1,2\n3,4\n"
+    places = [item[0] for item in csv_records(CaptureObject.of("k", data)) if not isinstance(item, Quarantined)]
+    assert [(place.offset, found(place.data)) for place in places] == [
+        (4, [{"a": "1", "b": "2"}]),
+        (8, [{"a": "3", "b": "4"}]),
+    ]
+
+
 def test_what_is_no_record_is_set_aside_and_nothing_else() -> None:
     data = b"a,b\n1\n\xff,2\n1,2\r3,4\n5,6\n" + b'"' + b"x" * 10
     assert found(data) == ["field_count", "bad_payload", "bad_payload", {"a": "5", "b": "6"}, "field_count"]

@@ -307,6 +307,18 @@ def test_parquet_of_today_and_of_yesterday() -> None:
     assert batch.table["event_time"].to_pylist() == [MOMENT] * 2
     assert isinstance(found[0], Half)
     assert found[0].attributes == {"team": "risk", "ce-time": "2026-03-01T10:20:30Z"}
+    (again,) = read("kserve", found[0].origin.data)
+    assert isinstance(again, Half)
+    assert (again.rows, again.event_time, again.attributes) == (found[0].rows, MOMENT, found[0].attributes)
+
+
+@pytest.mark.parametrize("table", [as_csv(flat(REQUEST), flat(RESPONSE)), as_parquet(flat(REQUEST), flat(RESPONSE))])
+def test_a_record_of_a_table_can_be_read_again_by_itself(table: bytes) -> None:
+    found = read("kserve", table, "x-request.parquet")
+    again = [item for half in found if isinstance(half, Half) for item in read("kserve", half.origin.data)]
+    assert values(canonical(again)) == TWO
+    together = b"\n".join(half.origin.data for half in found if isinstance(half, Half))
+    assert values(canonical(read("kserve", together))) == TWO
 
 
 def test_dirt_in_parquet() -> None:
