@@ -212,6 +212,15 @@ def test_hours_and_inferences_that_came_later(tmp_path: Path, home: LocalStore) 
     assert (capture.folders, capture.dates) == ("date=%Y-%m-%d/hour=%H", "delivery")
 
 
+def test_inferences_that_were_made_after_their_folder_are_told(tmp_path: Path, home: LocalStore) -> None:
+    objects = {f"2024/01/1{number}/a.jsonl": as_jsonl(table(3)) for number in range(3)}
+    found = look(str(fill(tmp_path / "churn", objects)), home)
+    assert only(found).schedule.start == START.date() - timedelta(days=2)  # six hours before the first folder
+    assert found.proposals[0].log.notes == [
+        "180 of 180 inferences were made after the time of their folder, and are not read"
+    ]
+
+
 def inferences(number: int, rows: int = 40) -> list[CapturedInference]:
     random = np.random.default_rng(number)
     moments = [START + timedelta(days=number, seconds=int(s)) for s in random.integers(0, 86_400, rows)]

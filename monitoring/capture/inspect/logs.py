@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from monitoring.capture.inspect.folders import common, is_unpadded
@@ -15,6 +15,7 @@ from monitoring.capture.inspect.values import describe, flat
 from monitoring.capture.readers.rows import parse_time
 from monitoring.capture.records import ABSENT, find
 from monitoring.config.capture import Csv
+from monitoring.config.model import Schedule
 
 Folder = tuple[str, ...]
 # Columns that are the same, as a share of all, make one log of the objects in several folders.
@@ -225,10 +226,12 @@ def _explain(log: Log) -> None:
         )
     times = {seen.key: _times(seen, log.meaning) for seen in log.objects}
     log.timed = any(times.values())
-    if log.pattern:
-        log.dated_by = _dated_by(log, times)
     days = [moment for moments in times.values() for moment in moments]
-    days += [seen.place.start for seen in log.objects if seen.place.start]
+    if log.pattern:
+        _date(log, times)
+        # what came in the first hours of a day is read by the run of the day before
+        early = Schedule().settle if log.dated_by == "delivery" else timedelta()
+        days += [seen.place.start - early for seen in log.objects if seen.place.start]
     log.start = min(days).date() if days else None
 
 
@@ -246,12 +249,15 @@ def _times(seen: Seen, meaning: Meaning) -> list[datetime]:
     return found
 
 
-def _dated_by(log: Log, times: dict[str, list[datetime]]) -> Literal["inference", "delivery"]:
-    """Whether the inferences in a folder were made in its time."""
-    inside = total = 0
+def _date(log: Log, times: dict[str, list[datetime]]) -> None:
+    """Find out whether the inferences in a folder were made in its time."""
+    inside = later = total = 0
     for seen in log.objects:
         start, end = seen.place.start, seen.place.end
         if start and end:
             total += len(times[seen.key])
             inside += sum(start <= moment < end for moment in times[seen.key])
-    return "inference" if total and inside >= _IN_TIME * total else "delivery"
+            later += sum(moment >= end for moment in times[seen.key])
+    log.dated_by = "inference" if total and inside >= _IN_TIME * total else "delivery"
+    if log.dated_by == "delivery" and later:
+        log.notes.append(f"{later} of {total} inferences were made after the time of their folder, and are not read")
