@@ -159,6 +159,39 @@ def type_rows(rows: Sequence[Row], columns: Columns) -> Typed:
     )
 
 
+def merged(one: Typed, other: Typed, order: Rows) -> Typed:
+    """Two sets of rows as one.
+
+    Args:
+        one: Some rows.
+        other: Some others.
+        order: For each row of the result, its place in the one and then the other.
+    """
+    count = one.table.num_rows
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+
+    def both(of_one: dict[str, Rows], of_other: dict[str, Rows]) -> dict[str, Rows]:
+        names = [*of_one, *(name for name in of_other if name not in of_one)]
+        return {
+            name: np.sort(place[np.concatenate([of_one.get(name, _NO_ROWS), of_other.get(name, _NO_ROWS) + count])])
+            for name in names
+        }
+
+    def origin(index: int) -> Origin:
+        row = int(order[index])
+        return one.origin(row) if row < count else other.origin(row - count)
+
+    return Typed(
+        pa.concat_tables([one.table, other.table]).take(pa.array(order)),
+        origin,
+        both(one.missing, other.missing),
+        both(one.unparsable, other.unparsable),
+        one.unknown | other.unknown,
+        [*one.quarantined, *other.quarantined],
+    )
+
+
 def sort_out(typed: Sequence[Typed], quarantined: Sequence[Quarantined], columns: Columns, key: bytes = b"") -> Sorted:
     """Set aside the rows at fault, unless a column is, and keep of the others what privacy allows.
 

@@ -13,9 +13,6 @@ from monitoring.capture.scan_bytes import (
     NEWLINE,
     OPTIONS,
     QUOTE,
-    RETURN,
-    SPACE,
-    TAB,
     byte,
     entry,
     line_end,
@@ -38,14 +35,6 @@ from monitoring.capture.scan_json import (
 )
 
 _1, _NONE = np.uint64(1), np.uint64(0)
-
-
-@njit(**OPTIONS)
-def _skip_blank(data, at):
-    """The first byte of a line that is not blank, or the line's end."""
-    while byte(data, at) in (SPACE, TAB, RETURN, 0):
-        at += 1
-    return at
 
 
 @njit(**OPTIONS)
@@ -130,7 +119,7 @@ def find_parts(data, at, stop, wanted, ends, order, places, found, bounds, lines
     """
     alike, parts = False, 0
     while at < stop and lines < bounds.shape[0]:
-        start, at = at, _skip_blank(data, at)
+        start, at = at, skip_space(data, at)
         if byte(data, at) != NEWLINE:
             here = places[found]
             here[:] = 0

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +17,7 @@ import pyarrow as pa
 from monitoring import documents
 from monitoring.capture import records
 from monitoring.capture.objects import CaptureObject
+from monitoring.capture.ordered import THREADS, in_order
 from monitoring.capture.pinning import Manifest, load_manifest
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, quarantine_lines
 from monitoring.capture.readers import Found, read_object, reader, readers
@@ -41,7 +41,6 @@ _US = 1_000_000
 # How the time of an object stands in the key of a record that was taken out of the quarantine
 TIME = "%Y%m%dT%H%M%S"
 NO_TIME = "19700101T000000"
-_THREADS = min(os.cpu_count() or 1, 8)
 
 
 @dataclass
@@ -272,9 +271,9 @@ def _objects(
         return
     indices = manifest.batches[number]
     store, _ = monitor.source(monitor.config.capture.uri)
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         jobs = _jobs(monitor, store, [manifest.objects[i] for i in indices], again=again)
-        for index, read in zip(indices, _ordered(pool, jobs), strict=True):
+        for index, read in zip(indices, in_order(lambda job: job(), jobs, pool), strict=True):
             yield index, *read
 
 
@@ -291,17 +290,6 @@ def _jobs(monitor: Monitor, store: Store, infos: list[ObjectInfo], *, again: boo
             yield partial(_read_in_pieces, monitor, store, info)
         else:
             yield partial(_read_whole, monitor, info, content)
-
-
-def _ordered(pool: ThreadPoolExecutor, jobs: Iterator[Callable[[], Any]]) -> Iterator[Any]:
-    """The results of jobs, in their order, a few jobs ahead."""
-    running: deque[Future[Any]] = deque()
-    for job in jobs:
-        running.append(pool.submit(job))
-        if len(running) > _THREADS:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
 
 
 def _read_whole(monitor: Monitor, info: ObjectInfo, data: bytes) -> Read:

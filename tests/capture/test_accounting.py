@@ -8,9 +8,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.capture.quarantine import quarantine_lines
-from monitoring.capture.readers.sagemaker import read_labels
-from monitoring.capture.records import from_parquet, to_parquet
+from monitoring.capture.objects import Piece
+from monitoring.capture.quarantine import Quarantined, quarantine_lines
+from monitoring.capture.readers.sagemaker import read_labels, read_piece
+from monitoring.capture.records import Row, from_parquet, sort_out, to_parquet, type_rows
+from monitoring.config.capture import Columns
 from tests.capture.conftest import sorted_out
 
 _anything = st.recursive(
@@ -76,6 +78,35 @@ def test_every_row_is_kept_or_set_aside(good: list[Any], bad: list[bytes], order
     assert from_parquet(to_parquet(found.table)).equals(found.table)
     assert quarantine_lines(found.quarantined).count(b"\n") == len(found.quarantined)
     assert all(found.origin(i).data for i in range(len(ids)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(_good, max_size=8),
+    st.lists(_line, max_size=5),
+    st.randoms(use_true_random=False),
+    st.sampled_from(
+        [{}, {"task": "regression"}, {"segments": ["model_version"]}, {"features": {"a": "text", "b": "text"}}]
+    ),
+)
+def test_scanned_or_line_by_line_the_rows_are_the_same(
+    good: list[Any], bad: list[bytes], order: Any, changes: dict[str, Any]
+) -> None:
+    columns = Columns.model_validate({"features": {"amount": "numeric", "country": "categorical"}, **changes})
+    data = _json_lines(good, bad, order)
+    scanned = sorted_out(data, columns)
+    found = list(read_piece(Piece("k", 0, data, last=True), columns))
+    rows = type_rows([item for item in found if isinstance(item, Row)], columns)
+    alone = sort_out([rows], [item for item in found if isinstance(item, Quarantined)], columns)
+    assert scanned.table.equals(alone.table)
+    assert scanned.read == alone.read
+    assert sorted(map(repr, scanned.quarantined)) == sorted(map(repr, alone.quarantined))
+    assert {name: mask.tolist() for name, mask in scanned.changed_columns.items()} == {
+        name: mask.tolist() for name, mask in alone.changed_columns.items()
+    }
+    assert [scanned.origin(i) for i in range(scanned.table.num_rows)] == [
+        alone.origin(i) for i in range(alone.table.num_rows)
+    ]
 
 
 @settings(max_examples=200, deadline=None)

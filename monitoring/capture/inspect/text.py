@@ -58,7 +58,7 @@ def propose(name: str, uri: str, log: Log) -> Proposal:
         "",
         "schedule:",
         "  every: day",
-        *([f"  start: {log.start.isoformat()}   # the first day that was seen"] if log.start else []),
+        *([f"  start: {log.start.isoformat()}   # the first day with something to read"] if log.start else []),
         "",
         *_capture(uri, log),
         "",

@@ -19,7 +19,7 @@ from monitoring.config import ModelConfig
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 # Rows are unpacked in batches of about this size; a chunk of a column is read in parts of this size.
 _BATCH_BYTES, _READ_BYTES = 32 * 2**20, 2**20
-_MOST_ROWS = 1 << 16
+_LEAST_ROWS, _MOST_ROWS = 1 << 6, 1 << 16
 # What Arrow raises about a file; names of columns may be no text
 _FAULTS = (pa.ArrowException, OSError, ValueError)
 
@@ -44,7 +44,14 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Typed | Quara
             return
         columns = needed(names, identity)
         for first, found in _batches(file, captured, columns):
-            yield found if isinstance(found, Quarantined) else typed(found, first, names, identity)
+            if isinstance(found, Quarantined):
+                yield found
+                continue
+            try:
+                part: Typed | Quarantined = typed(found, first, names, identity)
+            except _FAULTS as error:  # damaged types show as late as this
+                part = _damaged(captured, first, found.num_rows, error)
+            yield part
 
 
 def first_rows(captured: CaptureObject, count: int) -> list[dict[str, Any]]:
@@ -64,8 +71,8 @@ def _batches(
     first = 0
     for group in range(file.num_row_groups):
         rows, done = file.metadata.row_group(group).num_rows, 0
-        size = _rows_at_once(file.metadata.row_group(group), columns)
         try:
+            size = _rows_at_once(file.metadata.row_group(group))
             for batch in file.iter_batches(size, row_groups=[group], columns=columns):
                 yield first + done, batch
                 done += batch.num_rows
@@ -88,12 +95,10 @@ def _damaged(captured: CaptureObject, first: int, rows: int, error: Exception) -
     return Quarantined(Reason.BAD_OBJECT, f"not Parquet: {error}", Origin(captured.key, first, b""), rows)
 
 
-def _rows_at_once(group: pq.RowGroupMetaData, columns: list[str]) -> int:
-    """How many rows fit into a batch."""
-    chunks = [group.column(i) for i in range(group.num_columns)]
-    wanted = tuple(f"{name}." for name in columns)
-    sizes: list[int] = [
-        chunk.total_uncompressed_size for chunk in chunks if f"{chunk.path_in_schema}.".startswith(wanted)
-    ]
-    rows: int = group.num_rows
-    return min(max(_BATCH_BYTES * rows // max(sum(sizes), 1), 1), _MOST_ROWS)
+def _rows_at_once(group: pq.RowGroupMetaData) -> int:
+    """How many rows fit into a batch.
+
+    The sizes of single columns would say it better. But where those are damaged, asking for them ends the process.
+    """
+    rows: int = _BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)
+    return min(max(rows, _LEAST_ROWS), _MOST_ROWS)

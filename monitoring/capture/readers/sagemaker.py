@@ -8,14 +8,36 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from monitoring.capture.objects import CaptureObject, Piece
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitoring.capture import scanner
+from monitoring.capture.objects import PIECE_BYTES, CaptureObject, Piece
+from monitoring.capture.ordered import THREADS, in_order
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
+from monitoring.capture.readers.calls import numbered
 from monitoring.capture.readers.payload import parse_body, request_rows, response_rows
-from monitoring.capture.records import FAILED_STATUS, Row, is_text, optional_status
+from monitoring.capture.readers.rows import id_text
+from monitoring.capture.records import (
+    FAILED_STATUS,
+    Row,
+    Typed,
+    find,
+    is_text,
+    merged,
+    optional_status,
+    type_rows,
+    with_prediction,
+)
+from monitoring.capture.schema import FEATURE_PREFIX, captured_schema
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
 from monitoring.config.values import plain_label
@@ -29,22 +51,84 @@ def knows(_key: str, head: bytes) -> bool:
     return b'"captureData"' in head and b'"eventMetadata"' in head
 
 
-def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:
+def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Typed | Quarantined]:
     """Every row of one capture object."""
-    for piece in captured.pieces():
-        if isinstance(piece, Quarantined):
-            yield piece
-        else:
-            yield from read_piece(piece, config.columns)
+    columns = config.columns
+    if not is_scannable(columns):
+        for piece in captured.pieces():
+            yield from [piece] if isinstance(piece, Quarantined) else read_piece(piece, columns)
+        return
+    scan = partial(_scan, columns=columns)
+    if captured.size <= PIECE_BYTES:  # mostly one piece, which is not worth threads
+        for piece in captured.pieces():
+            yield from scan(piece)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        for found in in_order(scan, captured.pieces(), pool):
+            yield from found
+
+
+def is_scannable(columns: Columns) -> bool:
+    """Whether the compiled scanner reads what these columns ask for."""
+    plain = not (columns.paths or columns.event_id or columns.event_time or columns.references or columns.prediction)
+    return plain and bool(columns.features) and columns.score in columns.outputs
+
+
+def _scan(piece: Piece | Quarantined, columns: Columns) -> list[Typed | Quarantined]:
+    """Some lines: those of the usual form in one go, the others one by one, and all of them in their order."""
+    if isinstance(piece, Quarantined):
+        return [piece]
+    scan = scanner.scan(
+        piece.data,
+        features={name: "numeric" if kind == "numeric" else "categorical" for name, kind in columns.features.items()},
+        outputs=columns.outputs,
+        score=columns.score,
+        segments=columns.segments,
+        attributes=(columns.model_version, columns.latency_ms, columns.status),
+        bounds=(-sys.float_info.max, sys.float_info.max) if columns.task == "regression" else scanner.PROBABILITY,
+    )
+
+    def line(number: int) -> Origin:
+        start, end = int(scan.line_starts[number]), int(scan.line_ends[number])
+        return Origin(piece.key, piece.offset + start, bytes(piece.data[start:end]))
+
+    usual = Typed(_captured(scan.table, columns), lambda row: line(int(scan.lines[row])), unparsable=scan.faults)
+    rows: list[Row] = []
+    aside: list[Typed | Quarantined] = []
+    for number in scan.slow:
+        unfinished = piece.last and int(scan.line_ends[number]) == len(piece.data)
+        for item in _of_line(line(number), unfinished, columns):
+            (rows if isinstance(item, Row) else aside).append(item)
+    if not rows:
+        return [usual, *aside] if usual.table.num_rows else aside
+    others = type_rows(rows, columns)
+    starts = scan.line_starts[scan.lines] + piece.offset
+    slow = np.array([others.origin(row).offset for row in range(others.table.num_rows)], np.int64)
+    return [merged(usual, others, np.argsort(np.concatenate([starts, slow]), kind="stable")), *aside]
+
+
+def _captured(table: pa.Table, columns: Columns) -> pa.Table:
+    """The scanner's table as canonical records."""
+    wanted = captured_schema(columns)
+    table = with_prediction(table.append_column("prediction", pa.nulls(table.num_rows)), columns)
+    found = {name: table[name] for name in wanted.names}
+    for name, kind in columns.features.items():
+        if kind == "text":
+            found[FEATURE_PREFIX + name] = pc.utf8_length(found[FEATURE_PREFIX + name]).cast(pa.float64())
+    return pa.table(found, schema=wanted)
 
 
 def read_piece(piece: Piece, columns: Columns) -> Iterator[Row | Quarantined]:
-    """Every row of some lines."""
+    """Every row of some lines, each line read by itself."""
     for origin, unfinished in piece.lines():
-        try:
-            yield from rows_of(load_record(origin, unfinished), origin, columns)
-        except UnreadableError as error:
-            yield error.at(origin)
+        yield from _of_line(origin, unfinished, columns)
+
+
+def _of_line(origin: Origin, unfinished: bool, columns: Columns) -> list[Row] | list[Quarantined]:
+    try:
+        return rows_of(load_record(origin, unfinished), origin, columns)
+    except UnreadableError as error:
+        return [error.at(origin)]
 
 
 def load_record(origin: Origin, unfinished: bool) -> dict[str, Any]:
@@ -74,7 +158,7 @@ def read_labels(key: str, data: bytes) -> tuple[list[tuple[str, str]], list[Quar
             values = [_label(value) for value in _label_rows(truth)]
             if not values:
                 raise UnreadableError(Reason.BAD_LABEL, "no label")
-            labels.extend((_row_id(event_id, i, len(values)), value) for i, value in enumerate(values))
+            labels.extend(zip(numbered(event_id, len(values)), values, strict=True))
         except UnreadableError as error:
             quarantined.append(error.at(origin))
     return labels, quarantined
@@ -104,9 +188,11 @@ def rows_of(record: dict[str, Any], origin: Origin, columns: Columns) -> list[Ro
     count = len(inputs if inputs is not None else outputs or [])
     if not count:
         raise UnreadableError(Reason.ROW_COUNT, "no rows")
+    found = inputs if inputs is not None else outputs or []
+    ids = numbered(event_id, count) if not columns.event_id else [_own_id(row, columns) for row in found]
     return [
         Row(
-            event_id=_row_id(event_id, i, count),
+            event_id=ids[i],
             event_time=event_time,
             origin=origin,
             features=inputs[i] if inputs is not None else {},
@@ -159,8 +245,9 @@ def _attributes(metadata: dict[str, Any]) -> dict[str, Any]:
     return dict(pair.split("=", 1) for pair in pairs if isinstance(pair, str) and "=" in pair and is_text(pair))
 
 
-def _row_id(event_id: str, row: int, rows: int) -> str:
-    return event_id if rows == 1 else f"{event_id}#{row}"
+def _own_id(row: dict[str, Any], columns: Columns) -> str:
+    """The id in a column; an empty one sets its row aside, and no other."""
+    return id_text(find(row, columns.path(columns.event_id))) or ""
 
 
 def _payload(side: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -88,4 +88,5 @@ def test_what_is_written_is_a_model() -> None:
     config = propose("flats", "/logs", found.logs[0]).config()
     assert config.columns.features == {"price": "numeric", "rooms": "numeric"}
     assert (config.columns.task, config.columns.score) == ("regression", "prediction")
-    assert config.schedule.start == DAY.date()
+    assert config.capture.dates == "delivery"
+    assert config.schedule.start == DAY.date() - timedelta(days=1)  # it reads what came in the first hours of the 11th
