@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 from rich import box
@@ -26,6 +26,9 @@ from monitoring.errors import ConfigError, MonitorError
 from monitoring.judge import Status, Verdict
 from monitoring.monitor import Monitor
 from monitoring.window import LENGTHS, Window
+
+if TYPE_CHECKING:
+    from monitoring.capture.inspect.text import Proposal
 
 P = ParamSpec("P")
 
@@ -108,7 +111,7 @@ def _monitor(context: click.Context, name: str) -> Monitor:
 
     config = load_model(model_path(_models_dir(context), name))
     uri = context.obj["store"] or settings.store_uri()
-    return Monitor(open_store(uri, settings.s3_client), config, settings.s3_client)
+    return Monitor(open_store(uri, settings.s3_client), config, settings.s3_client, settings.hash_key())
 
 
 def _print_json(value: Any) -> None:
@@ -130,10 +133,10 @@ def validate(context: click.Context, name: str | None, *, as_json: bool) -> int:
     for path in [model_path(directory, name)] if name else paths:
         try:
             models.append(_validated(path))
-        except ConfigError as error:
+        except ConfigError as wrong:
             if name:
                 raise
-            broken.append(str(error))
+            broken.append(str(wrong))
     if as_json:
         _print_json({"valid": models, "errors": broken})
     else:
@@ -390,6 +393,54 @@ def quarantine_replay(context: click.Context, name: str, text: str, reason: str 
     if done.lost:
         click.echo(f"{done.lost} records are lost: their bytes were not kept, and their objects have gone", err=True)
     return ExitCode.OK
+
+
+@cli.command()
+@click.argument("uri")
+@click.option("--name", default="", help="Name of the model (default: after the folder).")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="The file (default: NAME.yaml in the models directory)."
+)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output: what was found, and the files.")
+@click.pass_context
+@_friendly
+def init(context: click.Context, uri: str, name: str, output: Path | None, *, force: bool, as_json: bool) -> int:
+    """Look at a few objects below URI, and write the model that watches them."""
+    from monitoring import init as looking
+    from monitoring.store import open_store
+
+    home = open_store(context.obj["store"] or settings.store_uri(), settings.s3_client)
+    found = looking.look(uri, home, settings.s3_client, name=name)
+    directory = Path(context.obj["models"] or settings.models_dir())
+    paths = looking.write(found.proposals, directory, output=output, force=force)
+    if as_json:
+        _print_json({**looking.to_json(found), "files": [str(path) for path in paths]})
+        return ExitCode.OK
+    for proposal, path in zip(found.proposals, paths, strict=True):
+        _show_proposal(proposal, path)
+    for what, count in found.beside.most_common():
+        click.echo(f"beside: {count} {what}")
+    return ExitCode.OK
+
+
+def _show_proposal(proposal: Proposal, path: Path) -> None:
+    from monitoring.init import notes_of, rows_of
+
+    console, log = Console(), proposal.log
+    what = f"{' and '.join(log.formats)} in {escape(proposal.uri)}"
+    console.print(f"[bold]{escape(proposal.name)}[/]: {what}", soft_wrap=True)
+    folders = f"folders {log.pattern} say the time of {log.dated_by}" if log.pattern else "no folders name a time"
+    console.print(f"{len(log.objects)} objects and {log.rows} rows were looked at; {escape(folders)}", soft_wrap=True)
+    table = _table("column", "type", "values", "role", "sure")
+    for row in rows_of(proposal):
+        table.add_row(*map(escape, row))
+    for column, width in zip(table.columns, (21, 11, 11, 10, 21), strict=True):
+        column.max_width, column.overflow = width, "ellipsis"
+    console.print(table)
+    for note in notes_of(proposal):
+        console.print(f"note: {escape(note)}")
+    console.print(f"written: {escape(str(path))}", soft_wrap=True, highlight=False)
 
 
 def _last_settled(monitor: Monitor) -> Window:

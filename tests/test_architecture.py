@@ -31,7 +31,7 @@ ORDER = (
     ("pipeline",),
     ("report",),
     ("notify", "prometheus"),
-    ("retraining", "serve"),
+    ("retraining", "serve", "quarantine", "init"),
     ("settings",),
     ("airflow", "cli"),
 )

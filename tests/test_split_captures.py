@@ -96,9 +96,7 @@ def test_a_side_whose_other_side_never_comes_is_set_aside(make_world: MakeWorld)
     _request(world, "a")
     _response(world, "b")
     _run(world, 0)
-    for number, (waiting, quarantined) in enumerate(
-        [(2, {}), (0, {"no_input": 1, "no_output": 1}), (0, {})], start=1
-    ):
+    for number, (waiting, quarantined) in enumerate([(2, {}), (0, {"no_input": 1, "no_output": 1}), (0, {})], start=1):
         world.monitor.store.put(f"captures/toy/2024/01/{11 + number}/x-request.json", b"")
         _run(world, number)
         intake = Intake.load(world.monitor, world.window(number))

@@ -21,9 +21,9 @@ _MOST_MAPPED = 1000
 def monitor_of(config: ModelConfig) -> Monitor:
     """The model on this installation's store."""
     from monitoring.monitor import Monitor
-    from monitoring.settings import open_configured_store, s3_client
+    from monitoring.settings import hash_key, open_configured_store, s3_client
 
-    return Monitor(open_configured_store(), config, s3_client)
+    return Monitor(open_configured_store(), config, s3_client, hash_key())
 
 
 @airflow_outcome()

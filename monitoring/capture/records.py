@@ -140,7 +140,7 @@ def type_rows(rows: Sequence[Row], columns: Columns) -> Typed:
     unparsable: dict[str, Rows] = {}
     features: dict[str, list[Any]] = {}
     for name, kind in columns.features.items():
-        values, absent, bad = _column(kept, columns.path(name), _PARSERS[kind])
+        values, absent, bad = _column(kept, columns.path(name), PARSERS[kind])
         features[FEATURE_PREFIX + name] = values
         if absent:
             missing[name] = np.array(absent, np.int64)
@@ -272,7 +272,7 @@ def _faults(part: Typed, at_fault: set[str]) -> dict[int, tuple[str, Reason]]:
 def unknown_columns(rows: Iterable[dict[str, Any]], columns: Columns) -> frozenset[str]:
     """The request's fields that the model does not declare."""
     own = (columns.event_id, columns.event_time, columns.model_version, columns.latency_ms, columns.status)
-    named = {*own, columns.score, columns.prediction, *columns.outputs}
+    named = {*own, columns.score, columns.prediction, *columns.outputs, *columns.ignored}
     named |= {
         part
         for name in (*columns.features, *columns.segments, *columns.references)
@@ -324,13 +324,13 @@ def _head(row: Row, columns: Columns) -> dict[str, Any]:
     return {
         "event_id": row.event_id,
         "event_time": row.event_time,
-        "model_version": _text(attribute(columns.model_version)) or "",
+        "model_version": plain_text(attribute(columns.model_version)) or "",
         "score": score,
         "prediction": prediction,
         "latency_ms": optional_number(attribute(columns.latency_ms)),
         "status": status,
-        **{SEGMENT_PREFIX + name: _text(attribute(name)) for name in columns.segments},
-        **{REFERENCE_PREFIX + name: _text(attribute(name)) for name in columns.references},
+        **{SEGMENT_PREFIX + name: plain_text(attribute(name)) for name in columns.segments},
+        **{REFERENCE_PREFIX + name: plain_text(attribute(name)) for name in columns.references},
     }
 
 
@@ -346,7 +346,7 @@ def _answer(row: Row, columns: Columns, *, failed: bool) -> tuple[float | None, 
         raise
     if columns.prediction:
         found = find(row.outputs, columns.path(columns.prediction))
-        label = None if found is ABSENT else _text(found)
+        label = None if found is ABSENT else plain_text(found)
         if label is None and not failed and not columns.score:
             raise UnreadableError(Reason.BAD_SCORE, f"no {columns.prediction}")
         if label is not None:
@@ -408,7 +408,8 @@ def _category(value: Any) -> str | None:
         return None
     if isinstance(value, dict | list):
         raise TypeError("nested")
-    text = str(value)
+    # spelt as Arrow does, which makes texts of the columns of training rows
+    text = pa.scalar(value).cast(pa.string()).as_py() if isinstance(value, bool | float) else str(value)
     text.encode()  # JSON can spell half a surrogate pair, which no table can hold
     return text
 
@@ -418,10 +419,11 @@ def _length(value: Any) -> float | None:
     return None if text is None else float(len(text))
 
 
-_PARSERS: dict[str, Callable[[Any], Any]] = {"numeric": _number, "categorical": _category, "text": _length}
+# What makes a value of each captured type; it raises what is not one
+PARSERS: dict[str, Callable[[Any], Any]] = {"numeric": _number, "categorical": _category, "text": _length}
 
 
-def _text(value: Any) -> str | None:
+def plain_text(value: Any) -> str | None:
     """A plain value as text; None for what is none."""
     if value is None or isinstance(value, dict | list):
         return None

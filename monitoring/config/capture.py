@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from datetime import timedelta
@@ -114,21 +115,21 @@ class Privacy(Strict):
     fold_below: int = Field(
         0,
         ge=0,
-        description="A category that the baseline does not have, and that fewer rows of a batch than this hold, is"
-        " stored as `(rare)`. 0: none is.",
+        description="A category that fewer training rows than this hold is stored as `(rare)`; and in a window one that"
+        " the baseline does not have, and fewer rows of a batch hold. 0: none is.",
     )
     show_rows: bool = Field(
         False,
-        description="Whether values of single rows may stand in a report: in Evidently's plots of raw values, and in"
-        " the details of quarantined records.",
+        description="Whether values of single rows may stand in a report: rare categories, the lowest and the highest"
+        " number, and the rows that Evidently's presets draw.",
     )
 
     @field_validator("columns")
     @classmethod
     def _edges(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, rule in value.items():
-            if isinstance(rule, list) and (not rule or sorted(set(rule)) != rule):
-                raise ValueError(f"{name}: the numbers of a bucket ascend")
+            if isinstance(rule, list) and (not rule or sorted(set(rule)) != rule or not all(map(math.isfinite, rule))):
+                raise ValueError(f"{name}: the numbers of a bucket are finite and ascend")
         return value
 
     @property
@@ -173,6 +174,9 @@ class Columns(Strict):
     references: list[str] = Field(
         [], description="Columns that hold the URI of an input which is stored elsewhere, such as an image."
     )
+    ignored: list[str] = Field(
+        [], description="Columns of the request that are known and not watched: they are not reported as new."
+    )
     paths: dict[str, str] = Field(
         {},
         description="Where a column is in a record, if its name does not say it: `{age: customer.age, first:"
@@ -216,6 +220,11 @@ class Columns(Strict):
     def stored_segments(self) -> list[str]:
         """Every segment that is kept."""
         return [name for name in self.segments if self.privacy.columns.get(name) != "drop"]
+
+    @property
+    def hides(self) -> bool:
+        """Whether anything is kept otherwise than it was captured, so that the bytes of a record may not be kept."""
+        return self.privacy.hides or self.privacy.fold_below > 0 or "text" in self.features.values()
 
     def path(self, name: str) -> str:
         """Where a column is in a record."""

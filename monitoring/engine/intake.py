@@ -172,7 +172,7 @@ def complete(monitor: Monitor, window: Window) -> Intake:
         for label in set(Intake.load(monitor, window).targets) - set(intake.targets):
             monitor.store.delete(monitor.layout.arrival(monitor.window(label), window))
     monitor.store.put(monitor.layout.intake(window), documents.encode(KIND, SCHEMA_VERSION, asdict(intake)))
-    if monitor.config.columns.privacy.hides:  # records as they were captured must not stay here
+    if monitor.config.columns.hides:  # records as they were captured must not stay here
         for info in manifest.replayed:
             monitor.store.delete(info.key)
     return intake

@@ -8,7 +8,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from monitoring.baseline import Baseline, baseline_for
-from monitoring.capture import records
+from monitoring.capture import privacy, records
 from monitoring.engine.fingerprints import Fingerprints
 from monitoring.errors import ObjectMissingError, StoredDocumentError
 from monitoring.monitor import Monitor
@@ -17,6 +17,7 @@ from monitoring.window import Window
 
 # Rows that are held before they are written
 PART_ROWS = 1 << 19
+PART_FILES = (".arrow", ".bin", ".parquet")
 
 
 @dataclass
@@ -81,6 +82,8 @@ class PartWriter:
     def _write(self, rows: int) -> None:
         held = pa.concat_tables(self._held)
         table, self._held = held.slice(0, rows), [held.slice(rows)]
+        known = self._baseline.known_categories() if self._baseline else {}
+        table = privacy.folded(table, self._monitor.config.columns, known)
         key = self._monitor.layout.part(*self._place, len(self.target.rows))
         store, version = self._monitor.store, self._baseline.version if self._baseline else ""
         store.put(f"{key}.arrow", Fingerprints.of(table).pack())

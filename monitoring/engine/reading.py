@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from monitoring import documents
-from monitoring.capture import records
+from monitoring.capture import privacy, records
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.ordered import THREADS, in_order
 from monitoring.capture.pinning import Manifest, load_manifest
@@ -23,7 +23,7 @@ from monitoring.capture.quarantine import Origin, Quarantined, Reason, quarantin
 from monitoring.capture.readers import Found, read_object, reader, readers
 from monitoring.capture.records import Half, Row, Sorted, Typed
 from monitoring.engine.halves import Pairs
-from monitoring.engine.parts import PartWriter, Target
+from monitoring.engine.parts import PART_FILES, PartWriter, Target
 from monitoring.errors import ConflictError, MonitorError, ObjectMissingError, PinnedObjectChangedError
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo, Store
@@ -49,6 +49,7 @@ class Batch:
 
     Attributes:
         reader: What decided how it was read.
+        etag: A hash of the store's tags of its objects.
         read: Rows that were read: `rows of all targets + repeated + quarantined`.
         repeated: Rows of sides whose inference was there already.
         quarantined: Rows that could not be used, by reason.
@@ -58,6 +59,7 @@ class Batch:
     """
 
     reader: str
+    etag: str
     read: int = 0
     repeated: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
@@ -69,6 +71,7 @@ class Batch:
         """As JSON values."""
         return {
             "reader": self.reader,
+            "etag": self.etag,
             "read": self.read,
             "repeated": self.repeated,
             "quarantined": dict(sorted(self.quarantined.items())),
@@ -85,7 +88,14 @@ def load_batch(monitor: Monitor, window: Window, batch: int) -> Batch:
     targets = {monitor.window(label): Target.from_json(data) for label, data in body["targets"].items()}
     waiting = [(key, side, index) for key, side, index in body["waiting"]]
     return Batch(
-        body["reader"], body["read"], body["repeated"], Counter(body["quarantined"]), targets, body["content"], waiting
+        body["reader"],
+        body["etag"],
+        body["read"],
+        body["repeated"],
+        Counter(body["quarantined"]),
+        targets,
+        body["content"],
+        waiting,
     )
 
 
@@ -102,12 +112,14 @@ def read_batch(monitor: Monitor, window: Window, number: int) -> None:
     """
     manifest = load_manifest(monitor, window)
     there = monitor.store.exists(monitor.layout.batch(window, number))
-    if there and load_batch(monitor, window, number).reader == manifest_reader(monitor, manifest):
+    before = load_batch(monitor, window, number) if there else Batch("", "")
+    how = (manifest_reader(monitor, manifest), _tag(manifest, number))
+    if (before.reader, before.etag) == how:
         return
     sorter = Sorter(monitor, window, number, bounded=number < len(manifest.batches))
     digest = hashlib.sha256()
     pairs = Pairs()
-    for index, info, content, found in _objects(monitor, manifest, number, again=there):
+    for index, info, content, found in _objects(monitor, manifest, number, again=before.etag == how[1]):
         for item in found:
             if isinstance(item, Half):
                 sorter.add(pairs.add(item, index))
@@ -116,18 +128,41 @@ def read_batch(monitor: Monitor, window: Window, number: int) -> None:
         digest.update(f"{info.key} {content()}\n".encode())
     sorter.close()
     batch = sorter.batch
-    batch.reader, batch.content = manifest_reader(monitor, manifest), digest.hexdigest()
+    (batch.reader, batch.etag), batch.content = how, digest.hexdigest()
     batch.waiting, batch.repeated = pairs.unpaired(), pairs.repeated
     batch.read += pairs.repeated
     document = documents.encode(KIND, SCHEMA_VERSION, batch.to_json())
     monitor.store.put(monitor.layout.batch(window, number), document)
+    _delete_what_is_no_longer(monitor, window, number, before, batch, sorter.files)
+
+
+def _delete_what_is_no_longer(
+    monitor: Monitor, window: Window, number: int, before: Batch, batch: Batch, files: int
+) -> None:
+    """Delete the parts and the quarantine of an earlier reading that this one has not written anew."""
+    layout, store = monitor.layout, monitor.store
+    for target, found in before.targets.items():
+        left = len(batch.targets[target].rows) if target in batch.targets else 0
+        for index in range(left, len(found.rows)):
+            for extension in PART_FILES:
+                store.delete(f"{layout.part(target, window, number, index)}{extension}")
+    while store.exists(layout.quarantine(window, number, files)):
+        store.delete(layout.quarantine(window, number, files))
+        files += 1
 
 
 def manifest_reader(monitor: Monitor, manifest: Manifest) -> str:
-    """What decides how pinned objects are read: the model's captures and columns."""
+    """What decides how pinned objects are read: the model's captures and columns, and the key of its hashes."""
     config = monitor.config
-    settings = config.model_dump(mode="json", include={"capture", "columns", "schedule"})
-    return documents.fingerprint([settings, [(info.key, info.etag) for info in manifest.objects]])
+    settings = config.model_dump(mode="json", include={"capture", "columns"})
+    key = privacy.key_check(config.columns, monitor.hash_key)
+    return documents.fingerprint([settings, config.every, key, [info.key for info in manifest.objects]])
+
+
+def _tag(manifest: Manifest, number: int) -> str:
+    """A hash of the store's tags of what a batch reads."""
+    infos = manifest.batch(number) if number < len(manifest.batches) else manifest.replayed
+    return documents.fingerprint([info.etag for info in infos])
 
 
 class Sorter:
@@ -152,8 +187,8 @@ class Sorter:
         self._aside: list[Quarantined] = []
         self._writers: dict[Window, PartWriter] = {}
         self._lines: list[bytes] = []
-        self._files = 0
-        self.batch = Batch("")
+        self.files = 0
+        self.batch = Batch("", "")
 
     def add(self, found: Iterable[Row | Typed | Quarantined]) -> None:
         """Add what a reader found."""
@@ -235,14 +270,14 @@ class Sorter:
         for item in items:
             self.batch.quarantined[item.reason] += item.rows
         if items:
-            self._lines.append(quarantine_lines(items, quotes=not self._monitor.config.columns.privacy.hides))
+            self._lines.append(quarantine_lines(items, quotes=not self._monitor.config.columns.hides))
             self._write_quarantine(_QUARANTINE_BYTES)
 
     def _write_quarantine(self, least: int) -> None:
         if self._lines and sum(map(len, self._lines)) >= least:
-            key = self._monitor.layout.quarantine(self._window, self._number, self._files)
+            key = self._monitor.layout.quarantine(self._window, self._number, self.files)
             self._monitor.store.put(key, b"".join(self._lines))
-            self._files, self._lines = self._files + 1, []
+            self.files, self._lines = self.files + 1, []
 
 
 def _moment(microseconds: int) -> Any:

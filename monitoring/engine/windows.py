@@ -120,7 +120,20 @@ def load_records(
     empty = schema(monitor.config.columns).empty_table()
     empty = empty if columns is None else empty.select(columns)
     brought = [brought_by(monitor, window, run) for run in _runs(monitor, window, until)]
-    return pa.concat_tables([empty, *_tables(monitor, brought, columns)])
+    tables = (_conformed(table, empty.schema) for table in _tables(monitor, brought, columns))
+    return pa.concat_tables([empty, *tables])
+
+
+def _conformed(table: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """The wanted columns; null where records were read before a column was declared, or as something else."""
+    if table.schema.equals(wanted):
+        return table
+    there = {field.name: field.type for field in table.schema}
+    body = {
+        field.name: table[field.name] if there.get(field.name) == field.type else pa.nulls(table.num_rows, field.type)
+        for field in wanted
+    }
+    return pa.table(body, schema=wanted)
 
 
 def record_count(monitor: Monitor, window: Window, until: Window) -> int:

@@ -220,6 +220,7 @@ def _read(monitor: Monitor, epoch: Epoch) -> None:
         quarantined += bad
     ids, labels = [row[0] for row in rows], [row[1] for row in rows]
     if quarantined:
-        monitor.store.put(monitor.layout.label_quarantine(epoch.window), quarantine_lines(quarantined))
+        lines = quarantine_lines(quarantined, quotes=not monitor.config.columns.hides)
+        monitor.store.put(monitor.layout.label_quarantine(epoch.window), lines)
     table = pa.table({"event_id": ids, "label": labels}, schema=LABEL_SCHEMA)
     monitor.store.put(monitor.layout.label_rows(epoch.window), records.to_parquet(table))

@@ -76,8 +76,10 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
         (
             "  uri: captures",
             "  url: captures",
-            ":5: unknown key 'capture.url'; allowed: format, uri, folders, dated_by, late, batch_bytes, csv;"
-            " hint: 1 more problem(s) in this file",
+            (
+                ":5: unknown key 'capture.url'; allowed: format, uri, folders, dated_by, late, batch_bytes, csv;"
+                " hint: 1 more problem(s) in this file"
+            ),
         ),
         (
             "  every: day",

@@ -56,7 +56,7 @@ def test_the_reader_of_the_page(blocks: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_what_is_not_installed_is_refused_with_what_is(blocks: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="no reader for the format 'vases'; allowed: sagemaker, .*, csv, vase;"):
+    with pytest.raises(ConfigError, match=r"no reader for the format 'vases'; allowed: sagemaker, .*, csv, vase;"):
         reader("vases")
     assert reader("vase").read.__module__ == "vase_logs"
     sys.modules.pop("vase_logs")

@@ -118,6 +118,9 @@ def _columns(log: Log) -> Iterator[str]:
     references = [column.name for column in meaning.of("reference")]
     if references:
         yield f"  references: [{', '.join(map(quoted, references))}]"
+    known = [column.name for column in meaning.columns if column.role == "left out"]
+    if known and not meaning.positional:
+        yield f"  ignored: [{', '.join(map(quoted, known))}]   # known, and not watched: see below"
     yield from _features(meaning.columns, positional=meaning.positional)
 
 

@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitoring.capture.readers.rows import EPOCH, EPOCH_END, EPOCH_UNITS, id_text, is_empty, parse_time
-from monitoring.capture.records import _PARSERS as PARSERS
-from monitoring.capture.records import _text as plain_text
-from monitoring.capture.records import optional_status
+from monitoring.capture.records import PARSERS, optional_status, plain_text
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]

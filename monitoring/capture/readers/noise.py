@@ -6,8 +6,11 @@ import re
 
 _NOISE = re.compile(
     r"(^|/)("
-    r"_SUCCESS|_started_.*|_committed_.*|_temporary/.*|_delta_log/.*|_metadata|_common_metadata|\.part-.*\.crc"
-    r"|metadata/.*\.(avro|metadata\.json)|manifest\.json|\..*|.*\.(crc|tmp|swp|md5|sha256|lock)"
+    r"_SUCCESS|_(started|committed)_.*"
+    r"|_(temporary|delta_log|change_data|delta_index|spark_metadata|symlink_format_manifest)/.*"
+    r"|_metadata|_common_metadata|__MACOSX/.*|metadata/(.*\.(avro|metadata\.json|puffin|stats)|version-hint\.text)"
+    r"|deletion_vector_.*\.bin|manifest\.json|\..*|.*_\$folder\$|.*/"
+    r"|.*\.(crc|tmp|swp|md5|sha256|lock|metadata|inprogress|_COPYING_)|.*\.inprogress\..*"
     r")$"
 )
 

@@ -98,7 +98,10 @@ def _scan(piece: Piece | Quarantined, columns: Columns) -> list[Typed | Quaranti
     for number in scan.slow:
         unfinished = piece.last and int(scan.line_ends[number]) == len(piece.data)
         for item in _of_line(line(number), unfinished, columns):
-            (rows if isinstance(item, Row) else aside).append(item)
+            if isinstance(item, Row):
+                rows.append(item)
+            else:
+                aside.append(item)
     if not rows:
         return [usual, *aside] if usual.table.num_rows else aside
     others = type_rows(rows, columns)
