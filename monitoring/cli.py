@@ -332,6 +332,8 @@ def quarantine_list(context: click.Context, name: str, text: str, *, as_json: bo
         example = escape(f"{group.example} ({group.key.rsplit('/', 1)[-1]})")
         table.add_row(group.window.label, group.reason, f"{group.records}", state if group.replayed else "", example)
     if groups:
+        for column in table.columns[:-1]:
+            column.min_width = max(map(len, map(str, (column.header, *column.cells))))
         table.columns[-1].overflow = "ellipsis"
         Console().print(table)
     else:

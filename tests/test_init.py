@@ -215,9 +215,10 @@ def test_hours_and_inferences_that_came_later(tmp_path: Path, home: LocalStore) 
 def test_inferences_that_were_made_after_their_folder_are_told(tmp_path: Path, home: LocalStore) -> None:
     objects = {f"2024/01/1{number}/a.jsonl": as_jsonl(table(3)) for number in range(3)}
     found = look(str(fill(tmp_path / "churn", objects)), home)
-    assert only(found).schedule.start == START.date() - timedelta(days=2)  # six hours before the first folder
+    assert only(found).capture.dates == "nothing"
+    assert only(found).schedule.start == START.date() + timedelta(days=3)
     assert found.proposals[0].log.notes == [
-        "180 of 180 inferences were made after the time of their folder, and are not read"
+        "180 of 180 inferences were made long before, or after, the time of their folder"
     ]
 
 

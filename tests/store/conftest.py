@@ -65,7 +65,7 @@ def make_client(seaweed: Seaweed) -> Iterator[MakeClient]:
             retries={"mode": "standard", "total_max_attempts": 3},
             s3={"addressing_style": "path"},
             max_pool_connections=32,
-            **{"read_timeout": 20, **options.pop("config", {})},
+            **{"connect_timeout": 5, "read_timeout": 20, **options.pop("config", {})},
         )
         client = boto3.client(
             "s3",

@@ -66,6 +66,7 @@ class FaultyServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, upstream: str, trust: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -163,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
         """What the real server says."""
-        link = HTTPConnection(self.server.upstream)
+        link = HTTPConnection(self.server.upstream, timeout=30)
         try:
             link.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():

@@ -14,7 +14,7 @@ from monitoring.capture.inspect.roles import Meaning, meaning_apart, meaning_tog
 from monitoring.capture.inspect.values import describe, flat
 from monitoring.capture.readers.rows import parse_time
 from monitoring.capture.records import ABSENT, find
-from monitoring.config.capture import Csv
+from monitoring.config.capture import Capture, Csv
 from monitoring.config.model import Schedule
 
 Folder = tuple[str, ...]
@@ -23,6 +23,9 @@ _ALIKE = 0.6
 # A log has at least this share of the objects, or this many; what has less lies beside it.
 _LEAST_SHARE, _LEAST = 0.05, 3
 _IN_TIME = 0.9
+# More inferences than this would be set aside as too late or in the future: folders are then no help.
+_ASTRAY = 0.02
+_LATE: timedelta = Capture.model_fields["late"].default
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Log:
     pattern: str
     objects: list[Seen]
     meaning: Meaning = field(default_factory=Meaning)
-    dated_by: Literal["inference", "delivery"] | None = None
+    dated_by: Literal["inference", "delivery", "nothing"] | None = None
     timed: bool = False
     start: date | None = None
     notes: list[str] = field(default_factory=list)
@@ -231,7 +234,8 @@ def _explain(log: Log) -> None:
         _date(log, times)
         # what came in the first hours of a day is read by the run of the day before
         early = Schedule().settle if log.dated_by == "delivery" else timedelta()
-        days += [seen.place.start - early for seen in log.objects if seen.place.start]
+        if log.dated_by != "nothing":
+            days += [seen.place.start - early for seen in log.objects if seen.place.start]
     log.start = min(days).date() if days else None
 
 
@@ -251,13 +255,17 @@ def _times(seen: Seen, meaning: Meaning) -> list[datetime]:
 
 def _date(log: Log, times: dict[str, list[datetime]]) -> None:
     """Find out whether the inferences in a folder were made in its time."""
-    inside = later = total = 0
+    inside = astray = total = 0
     for seen in log.objects:
         start, end = seen.place.start, seen.place.end
         if start and end:
             total += len(times[seen.key])
             inside += sum(start <= moment < end for moment in times[seen.key])
-            later += sum(moment >= end for moment in times[seen.key])
-    log.dated_by = "inference" if total and inside >= _IN_TIME * total else "delivery"
-    if log.dated_by == "delivery" and later:
-        log.notes.append(f"{later} of {total} inferences were made after the time of their folder, and are not read")
+            astray += sum(not start - _LATE <= moment < end for moment in times[seen.key])
+    if total and inside >= _IN_TIME * total:
+        log.dated_by = "inference"
+    elif astray > _ASTRAY * total:
+        log.dated_by = "nothing"
+        log.notes.append(f"{astray} of {total} inferences were made long before, or after, the time of their folder")
+    else:
+        log.dated_by = "delivery"

@@ -92,6 +92,8 @@ def _capture(uri: str, log: Log) -> Iterator[str]:
 def _why_dated(log: Log) -> str:
     if log.dated_by == "inference":
         return "the inferences in a folder were made in its time"
+    if log.dated_by == "nothing":
+        return "guessed: the folders do not say when the inferences were made, so each object is read once"
     if log.timed:
         return "guessed: many inferences in a folder were not made in its time, so it says when they came"
     return "guessed: the rows do not say when they were made"
