@@ -100,10 +100,14 @@ class DirectReads:
     @contextmanager
     def _watching(self) -> Iterator[None]:
         """See how the client asks for an object of the bucket."""
+        from botocore.exceptions import BotoCoreError
 
         def note(request: Any, **event: Any) -> None:
             if request.context.get("input_params", {}).get("Bucket") == self._bucket:
-                self._pattern = _pattern(self._client, request, **event)
+                try:
+                    self._pattern = _pattern(self._client, request, **event)
+                except (AttributeError, BotoCoreError, KeyError, OSError, ValueError):
+                    self._pattern = None  # another botocore, or settings that only boto3 understands
 
         events = self._client.meta.events
         events.register_last(_EVENT, note)
@@ -232,10 +236,13 @@ def _pattern(client: S3Client, request: Any, **event: Any) -> _Pattern | None:
     if special or base + key != request.url:
         return None
     name, region = event["signing_name"], request.context.get("signing", {}).get("region") or event["region_name"]
+    signer = partial(event["request_signer"].get_auth_instance, name, region, "s3v4")
+    if signer().credentials is None:
+        return None
     return _Pattern(
         base=base,
         agent=request.headers.get("User-Agent", ""),
-        signer=partial(event["request_signer"].get_auth_instance, name, region, "s3v4"),
+        signer=signer,
         context=_trust(client) if base.startswith("https://") else None,
         seconds=(config.connect_timeout, config.read_timeout),
     )

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.errors import ConflictError, ObjectMissingError, StoreUnavailableError
-from monitoring.store import ObjectInfo
+from monitoring.errors import ConfigError, ConflictError, ObjectMissingError, StoreUnavailableError
+from monitoring.store import ObjectInfo, direct
 from monitoring.store.direct import DirectReads
 from monitoring.store.s3 import S3Store
 from tests.conftest import Seaweed
@@ -169,14 +169,14 @@ def test_a_proxy_is_left_to_boto3(
 ) -> None:
     monkeypatch.setenv("http_proxy", faulty.url)
     monkeypatch.delenv("no_proxy", raising=False)
-    with DirectReads(make_client("http://elsewhere.invalid"), seaweed.bucket) as direct:
-        client = direct._client
+    with DirectReads(make_client("http://elsewhere.invalid"), seaweed.bucket) as reads:
+        client = reads._client
         key = f"{shaky.uri.rpartition('/')[2]}/{infos[0].key}"
 
         def plainly() -> bytes:
             return client.get_object(Bucket=seaweed.bucket, Key=key)["Body"].read()
 
-        assert [direct.read(key, infos[0], plainly) for _ in range(2)] == [_body(0)] * 2
+        assert [reads.read(key, infos[0], plainly) for _ in range(2)] == [_body(0)] * 2
     assert not any(_direct(faulty))
 
 
@@ -184,6 +184,33 @@ def test_a_client_that_cannot_be_watched_reads_by_itself() -> None:
     client = Mock(get_object=Mock(side_effect=lambda **_: {"Body": Mock(read=lambda: b"content")}))
     infos = [ObjectInfo(f"{i}", 7, "tag") for i in range(5)]
     assert [content for _, content in S3Store(client, "bucket").read_many(infos)] == [b"content"] * 5
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("error", [KeyError, AttributeError, FileNotFoundError, ssl.SSLError, ValueError])
+def test_what_is_not_as_expected_is_left_to_boto3(
+    monkeypatch: pytest.MonkeyPatch,
+    shaky: S3Store,
+    infos: list[ObjectInfo],
+    faulty: FaultyServer,
+    error: type[Exception],
+) -> None:
+    monkeypatch.setattr(direct, "_pattern", Mock(side_effect=error))
+    assert [content for _, content in shaky.read_many(infos[:5])] == [_body(i) for i in range(5)]
+    assert _direct(faulty) == [False] * 5
+
+
+def test_no_credentials_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    client = boto3.Session(region_name="us-east-1").client("s3", endpoint_url="http://127.0.0.1:9")
+    infos = [ObjectInfo(f"{i}", 7, "tag") for i in range(30)]
+    with pytest.raises(ConfigError, match="no S3 credentials"):
+        list(S3Store(client, "bucket").read_many(infos))
+    client.close()
 
 
 # --- what is sent
@@ -222,9 +249,9 @@ def _pattern_of(token: str | None, bucket: str) -> Any:
     def plainly() -> bytes:
         return client.get_object(Bucket=bucket, Key="any")["Body"].read()
 
-    with DirectReads(client, bucket) as direct, pytest.raises(_StoppedError):
-        direct.read("any", ObjectInfo("any", 1, "tag"), plainly)
-    return direct._pattern
+    with DirectReads(client, bucket) as reads, pytest.raises(_StoppedError):
+        reads.read("any", ObjectInfo("any", 1, "tag"), plainly)
+    return reads._pattern
 
 
 @given(key=KEYS, token=st.sampled_from([None, "a/token+=="]), bucket=st.sampled_from(["bucket", "with.dots"]))
