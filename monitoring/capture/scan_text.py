@@ -188,8 +188,8 @@ def _move(data, base, places, side, side_base, to):
     return to
 
 
-@entry(int64(BYTES, uint8[::1], int64, int64[:, ::1]))
-def resolve_escapes(data, side, used, places):
+@entry(int64(BYTES, uint8[::1], int64, int64[:, ::1], int64))
+def resolve_escapes(data, side, used, places, features):
     """Copy the parts of lines whose bodies have escapes to `side`, without the escapes.
 
     Args:
@@ -197,6 +197,7 @@ def resolve_escapes(data, side, used, places):
         side: To be filled. Has room for all such lines, and `MARGIN` bytes more.
         used: Bytes of it that are filled already.
         places: Of the lines that are found. A line with an escape that is not known here becomes `SLOW`.
+        features: How many fields a row of a request has.
 
     Returns:
         How many rows there are at most in all lines.
@@ -214,8 +215,10 @@ def resolve_escapes(data, side, used, places):
             if to < 0:
                 found[ESCAPES] = SLOW
             else:
+                rows = 1
                 for at in range(found[INPUT] - base, found[INPUT + 1] - base):
-                    most_rows += byte(side, at) == NEWLINE
-                most_rows += 1
+                    rows += byte(side, at) == NEWLINE
+                # a row has a separator behind each of its fields
+                most_rows += min(rows, (found[INPUT + 1] - found[INPUT]) // features + 1)
                 used = to
     return most_rows

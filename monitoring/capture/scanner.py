@@ -1,7 +1,7 @@
 """A compiled scanner of SageMaker endpoint capture, for the lines that nearly all captures are made of.
 
 It reads whole pieces of objects into Arrow tables. What it reads equals what the reader in Python
-(`monitoring.capture.sagemaker`) makes of the same lines, bit for bit. A line that it does not vouch for it names, and
+(`monitoring.capture.readers.sagemaker`) makes of the same lines, bit for bit. A line that it does not vouch for it names, and
 leaves to that reader: JSON or base64 bodies, quoted CSV, unusual times, and whatever is broken.
 """
 
@@ -98,7 +98,7 @@ def scan(
     escaped = places[places[:, ESCAPES] > 0]
     side = np.empty(len(tail) + int((escaped[:, END] - escaped[:, START]).sum()) + MARGIN, np.uint8)
     side[: len(tail)] = tail
-    most_rows = resolve_escapes(lines, side, len(tail), places)
+    most_rows = resolve_escapes(lines, side, len(tail), places, len(features))
     columns, texts = _columns(features)
     header = _joined(features if len(features) > 1 else ())
     parts = np.array([ATTRIBUTES + 2 * names.index(name) for name in (*attributes, *segments)])

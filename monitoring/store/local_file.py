@@ -69,4 +69,4 @@ class LocalFile(io.FileIO):
 
 def tag_of(status: os.stat_result) -> str:
     """The tag of a file: it changes with every write, and no content has to be read for it."""
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"

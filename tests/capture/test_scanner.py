@@ -114,6 +114,7 @@ ATTRIBUTES = ["model_version=7", "latency_ms=12.5", "status=200", "tenant=a", "c
         line("12.5,at,30\r\n,ch,\r\n", "a,0.25\nb,1"),
         line("\n\n12.5,at,30\n\n,ch,", "a,0.25\n\n\nb,1\n"),
         line("\n".join(["1,at,30"] * 120), "\n".join(["a,0.5"] * 120)),
+        line("\n".join([",,"] * 120), "\n".join([",1"] * 120)),
         line("1,\t/at ,30"),
         PLAIN.replace(b",at,", rb",\/\t,"),
         line("1,ÄÖ€😀,3"),

@@ -371,4 +371,4 @@ def test_garbage_never_raises(data: bytes, key: str) -> None:
     kserve.knows(key, data)
     found = read("kserve", data, key)
     typed_anyway(found)
-    assert found or not data.strip(b" \t\r\n\0[],") or kserve._is_csv(data)
+    assert found or not data.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n\0[],") or kserve._is_csv(data)
