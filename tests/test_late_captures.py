@@ -252,3 +252,50 @@ def test_every_run_adds_up(make_world: MakeWorld) -> None:
         assert intake.read == intake.profiled + intake.duplicate + sum(intake.quarantined.values())
     assert intake.quarantined == {"in_the_future": 2, "not_a_capture": 2, "not_json": 1}
     assert intake.duplicate == 9
+
+
+class _Stopped(BaseException):
+    """The process ends here."""
+
+
+class _Stopping:
+    """A store whose process ends before its nth write."""
+
+    def __init__(self, store: Any, writes: int) -> None:
+        self._store, self.left = store, writes
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("put", "put_if_absent", "replace", "delete"):
+            self.left -= 1
+            if not self.left:
+                raise _Stopped
+        return getattr(self._store, name)
+
+
+def test_a_window_that_is_read_in_another_way_is_whole_at_any_time(make_world: MakeWorld) -> None:
+    world = _world(make_world, 0, 1, labels=None)
+    _run(world, 0)
+    other = make_world(world.monitor.store, labels=None, columns={"threshold": 0.9})
+    stops = 0
+    for write in range(1, 60):
+        stopping = replace(other.monitor, store=_Stopping(world.monitor.store, write))
+        try:
+            pipeline.run_window(stopping, world.window(0))
+        except _Stopped:
+            stops += 1
+        assert len(_ids(world, 0)) == 300
+        if stopping.store.left > 0:
+            break
+    assert stops > 5
+    parts = world.monitor.store.keys("toy/windows/2024-01-11/parts/")
+    assert len(parts) == 3
+    assert sum(load_records(other.monitor, world.window(0), ["prediction"])["prediction"].to_pylist()) < 100
+
+
+def test_a_run_does_not_read_the_run_before_in_its_own_way(make_world: MakeWorld) -> None:
+    world = _world(make_world, 0, 1, labels=None)
+    _run(world, 0)
+    before = world.monitor.store.keys("toy/windows/2024-01-11/")
+    other = make_world(world.monitor.store, labels=None, columns={"threshold": 0.9})
+    _run(other, 1)
+    assert world.monitor.store.keys("toy/windows/2024-01-11/") == before

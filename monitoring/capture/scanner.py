@@ -1,8 +1,8 @@
 """A compiled scanner of SageMaker endpoint capture, for the lines that nearly all captures are made of.
 
 It reads whole pieces of objects into Arrow tables. What it reads equals what the reader in Python
-(`monitoring.capture.readers.sagemaker`) makes of the same lines, bit for bit. A line that it does not vouch for it names, and
-leaves to that reader: JSON or base64 bodies, quoted CSV, unusual times, and whatever is broken.
+(`monitoring.capture.readers.sagemaker`) makes of the same lines, bit for bit. A line that it does not vouch for it
+names, and leaves to that reader: JSON or base64 bodies, quoted CSV, unusual times, and whatever is broken.
 """
 
 from __future__ import annotations

@@ -130,7 +130,9 @@ def ensure_complete(monitor: Monitor, window: Window) -> None:
 
 def _ensure_read(monitor: Monitor, window: Window) -> None:
     for batch in range(batch_count(pin(monitor, window))):
-        read_batch(monitor, window, batch)
+        # what another configuration has read stays as it is, until the window itself is run again
+        if not monitor.store.exists(monitor.layout.batch(window, batch)):
+            read_batch(monitor, window, batch)
 
 
 def complete(monitor: Monitor, window: Window) -> Intake:
@@ -168,10 +170,15 @@ def complete(monitor: Monitor, window: Window) -> Intake:
     if intake.read != counted:
         where = monitor.layout.intake(window)
         raise StoredDocumentError(f"{intake.read} records read, {counted} accounted for", where=where)
-    if is_complete(monitor, window):  # read once more, in another way
-        for label in set(Intake.load(monitor, window).targets) - set(intake.targets):
-            monitor.store.delete(monitor.layout.arrival(monitor.window(label), window))
+    before = Intake.load(monitor, window).targets if is_complete(monitor, window) else {}
+    for label in set(before) - set(intake.targets):
+        monitor.store.delete(monitor.layout.arrival(monitor.window(label), window))
     monitor.store.put(monitor.layout.intake(window), documents.encode(KIND, SCHEMA_VERSION, asdict(intake)))
+    current = {part.key for part in parts}
+    for label in before:  # what was read in another way
+        for key in monitor.store.keys(monitor.layout.parts(monitor.window(label), window)):
+            if key.rpartition(".")[0] not in current:
+                monitor.store.delete(key)
     if monitor.config.columns.hides:  # records as they were captured must not stay here
         for info in manifest.replayed:
             monitor.store.delete(info.key)
@@ -187,7 +194,7 @@ def _parts(monitor: Monitor, window: Window, batches: list[Batch]) -> Iterable[_
     for number, batch in enumerate(batches):
         for target, brought in sorted(batch.targets.items()):
             for index, rows in enumerate(brought.rows):
-                yield _Part(target, monitor.layout.part(target, window, number, index), rows)
+                yield _Part(target, monitor.layout.part(target, window, number, index, batch.reader), rows)
 
 
 def _prints(monitor: Monitor, parts: Iterable[_Part]) -> list[Fingerprints]:
@@ -321,7 +328,7 @@ def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tup
         for key, _, index in batch.waiting:
             info = manifest.objects[index]
             candidates.setdefault(info.key, (info, window.label, set()))[2].add(key)
-    sorter = Sorter(monitor, window, len(batches))
+    sorter = Sorter(monitor, window, len(batches), manifest_reader(monitor, manifest))
     pairs = Pairs()
     since_of: dict[str, tuple[ObjectInfo, str]] = {}
     for info, since, keys in candidates.values():
@@ -337,7 +344,6 @@ def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tup
         else:
             left.append(_Waiting(info, since, max(len(half.rows), 1), half.key))
     sorter.close()
-    sorter.batch.reader = manifest_reader(monitor, manifest)
     _write_waiting(monitor, window, left)
     return sorter.batch, left
 

@@ -17,7 +17,6 @@ from monitoring.window import Window
 
 # Rows that are held before they are written
 PART_ROWS = 1 << 19
-PART_FILES = (".arrow", ".bin", ".parquet")
 
 
 @dataclass
@@ -59,10 +58,11 @@ class PartWriter:
         window: The window that the records belong to.
         run: The window whose run reads them.
         batch: Which of its batches.
+        reader: What decides how they are read: another way writes other parts.
     """
 
-    def __init__(self, monitor: Monitor, window: Window, run: Window, batch: int) -> None:
-        self._monitor, self._place = monitor, (window, run, batch)
+    def __init__(self, monitor: Monitor, window: Window, run: Window, batch: int, reader: str) -> None:
+        self._monitor, self._place, self._reader = monitor, (window, run, batch), reader
         self._held: list[pa.Table] = []
         self._baseline = baseline_for(monitor, window)
         self.target = Target()
@@ -84,7 +84,7 @@ class PartWriter:
         table, self._held = held.slice(0, rows), [held.slice(rows)]
         known = self._baseline.known_categories() if self._baseline else {}
         table = privacy.folded(table, self._monitor.config.columns, known)
-        key = self._monitor.layout.part(*self._place, len(self.target.rows))
+        key = self._monitor.layout.part(*self._place, len(self.target.rows), self._reader)
         store, version = self._monitor.store, self._baseline.version if self._baseline else ""
         store.put(f"{key}.arrow", Fingerprints.of(table).pack())
         store.put(f"{key}.bin", profile_of(table, self._baseline).pack(baseline=version))

@@ -23,7 +23,7 @@ from monitoring.capture.quarantine import Origin, Quarantined, Reason, quarantin
 from monitoring.capture.readers import Found, read_object, reader, readers
 from monitoring.capture.records import Half, Row, Sorted, Typed
 from monitoring.engine.halves import Pairs
-from monitoring.engine.parts import PART_FILES, PartWriter, Target
+from monitoring.engine.parts import PartWriter, Target
 from monitoring.errors import ConflictError, MonitorError, ObjectMissingError, PinnedObjectChangedError
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo, Store
@@ -116,7 +116,7 @@ def read_batch(monitor: Monitor, window: Window, number: int) -> None:
     how = (manifest_reader(monitor, manifest), _tag(manifest, number))
     if (before.reader, before.etag) == how:
         return
-    sorter = Sorter(monitor, window, number, bounded=number < len(manifest.batches))
+    sorter = Sorter(monitor, window, number, how[0], bounded=number < len(manifest.batches))
     digest = hashlib.sha256()
     pairs = Pairs()
     for index, info, content, found in _objects(monitor, manifest, number, again=before.etag == how[1]):
@@ -128,27 +128,14 @@ def read_batch(monitor: Monitor, window: Window, number: int) -> None:
         digest.update(f"{info.key} {content()}\n".encode())
     sorter.close()
     batch = sorter.batch
-    (batch.reader, batch.etag), batch.content = how, digest.hexdigest()
+    batch.etag, batch.content = how[1], digest.hexdigest()
     batch.waiting, batch.repeated = pairs.unpaired(), pairs.repeated
     batch.read += pairs.repeated
     document = documents.encode(KIND, SCHEMA_VERSION, batch.to_json())
     monitor.store.put(monitor.layout.batch(window, number), document)
-    _delete_what_is_no_longer(monitor, window, number, before, batch, sorter.files)
-
-
-def _delete_what_is_no_longer(
-    monitor: Monitor, window: Window, number: int, before: Batch, batch: Batch, files: int
-) -> None:
-    """Delete the parts and the quarantine of an earlier reading that this one has not written anew."""
-    layout, store = monitor.layout, monitor.store
-    for target, found in before.targets.items():
-        left = len(batch.targets[target].rows) if target in batch.targets else 0
-        for index in range(left, len(found.rows)):
-            for extension in PART_FILES:
-                store.delete(f"{layout.part(target, window, number, index)}{extension}")
-    while store.exists(layout.quarantine(window, number, files)):
-        store.delete(layout.quarantine(window, number, files))
-        files += 1
+    while monitor.store.exists(monitor.layout.quarantine(window, number, sorter.files)):  # of an earlier reading
+        monitor.store.delete(monitor.layout.quarantine(window, number, sorter.files))
+        sorter.files += 1
 
 
 def manifest_reader(monitor: Monitor, manifest: Manifest) -> str:
@@ -172,10 +159,11 @@ class Sorter:
         monitor: The model.
         window: The window of the run.
         number: Of the batch.
+        reader: What decides how the records are read.
         bounded: Whether records of windows that are too old are set aside.
     """
 
-    def __init__(self, monitor: Monitor, window: Window, number: int, *, bounded: bool = True) -> None:
+    def __init__(self, monitor: Monitor, window: Window, number: int, reader: str, *, bounded: bool = True) -> None:
         self._monitor, self._window, self._number = monitor, window, number
         config = monitor.config
         self._bounds: tuple[Window, Window] | None = None
@@ -188,7 +176,7 @@ class Sorter:
         self._writers: dict[Window, PartWriter] = {}
         self._lines: list[bytes] = []
         self.files = 0
-        self.batch = Batch("", "")
+        self.batch = Batch(reader, "")
 
     def add(self, found: Iterable[Row | Typed | Quarantined]) -> None:
         """Add what a reader found."""
@@ -247,7 +235,7 @@ class Sorter:
                 self._set_aside([Quarantined(reason, detail, done.origin(int(row))) for row in rows])
                 continue
             if window not in self._writers:
-                self._writers[window] = PartWriter(self._monitor, window, self._window, self._number)
+                self._writers[window] = PartWriter(self._monitor, window, self._window, self._number, self.batch.reader)
             self._write(self._writers[window], done, rows)
 
     def _out_of_bounds(self, window: Window) -> Reason | None:

@@ -57,9 +57,13 @@ class Layout:
         """Sides of inferences that still waited for their other side after the run of `window`."""
         return f"{self.window(window)}waiting.json"
 
-    def part(self, window: Window, run: Window, batch: int, number: int) -> str:
-        """Records of `window` that one batch of the run of `run` brought; without its extension."""
-        return f"{self.window(window)}parts/{run.label}-{batch:05d}-{number:03d}"
+    def parts(self, window: Window, run: Window) -> str:
+        """Records of `window` that the run of `run` brought."""
+        return f"{self.window(window)}parts/{run.label}-"
+
+    def part(self, window: Window, run: Window, batch: int, number: int, reader: str) -> str:
+        """Records of `window` that one batch of the run of `run` brought, read in one way; without its extension."""
+        return f"{self.parts(window, run)}{batch:05d}-{number:03d}-{reader[:8]}"
 
     def arrivals(self, window: Window) -> str:
         """What each run brought to `window`."""
