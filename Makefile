@@ -45,6 +45,10 @@ lint: .venv/dev  ## style, types, compose file, Dockerfile, generated documents
 bench: .venv/dev  ## time, memory and accuracy beside the limit and beside Evidently (SIZE=small: quick, SEED=: other data)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --seed $(SEED)
 
+.PHONY: bench-capture
+bench-capture: .venv/dev  ## reading captures beside DuckDB, S3 objects at once, a 2 GB object, late records, the writer
+	@$(BIN)/python -m benchmarks.capture
+
 .PHONY: bench-peers
 bench-peers: .venv/dev  ## the same rows through five other tools; installs 5 GB into .bench (SIZE=, SEED=)
 	@$(BIN)/python -m benchmarks.peers --size $(SIZE) --seed $(SEED)

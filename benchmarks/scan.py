@@ -85,7 +85,7 @@ def ours(folder: str, warm_up: str, threads: int) -> dict[str, float]:
         with ThreadPoolExecutor(threads) as pool:
             return sum(pool.map(rows_of, sorted(Path(of).glob("*.jsonl"))))
 
-    return _measured(all_rows, folder, warm_up)
+    return measured(all_rows, folder, warm_up)
 
 
 def duckdb(folder: str, warm_up: str, threads: int) -> dict[str, float]:
@@ -110,10 +110,10 @@ def duckdb(folder: str, warm_up: str, threads: int) -> dict[str, float]:
             )""")
         return sum(batch.num_rows for batch in found.to_arrow_reader(65_536))
 
-    return _measured(all_rows, folder, warm_up)
+    return measured(all_rows, folder, warm_up)
 
 
-def _measured(all_rows: Any, folder: str, warm_up: str) -> dict[str, float]:
+def measured(all_rows: Any, folder: str, warm_up: str) -> dict[str, float]:
     all_rows(warm_up)
     clock = Clock()
     with clock.running():

@@ -70,12 +70,17 @@ def unique(names: list[str]) -> list[str]:
     ['a', 'b', 'a.2', 'column3', 'a.1']
     """
     given = [name.strip(_BLANK) or f"column{place}" for place, name in enumerate(names)]
-    found: list[str] = []
+    taken = set(given)
+    numbers: dict[str, int] = {}
+    found = []
     for name in given:
-        chosen, number = name, 0
-        while chosen in found or (number and chosen in given):
-            number += 1
-            chosen = f"{name}.{number}"
+        chosen = name
+        if name in numbers:
+            while chosen in taken:
+                numbers[name] += 1
+                chosen = f"{name}.{numbers[name]}"
+            taken.add(chosen)
+        numbers.setdefault(name, 0)
         found.append(chosen)
     return found
 

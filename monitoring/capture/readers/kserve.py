@@ -9,16 +9,20 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
 from monitoring.capture.readers.calls import Call, event_id_of, event_time_of, read_objects
 from monitoring.capture.readers.csv_records import csv_records
 from monitoring.capture.readers.json_objects import begins_json, first_object
+from monitoring.capture.readers.parquet import batches
 from monitoring.capture.readers.payload import parse_body
 from monitoring.capture.records import Half, Row
 from monitoring.config import ModelConfig
@@ -28,8 +32,6 @@ _SIDE = re.compile(r"(?:^|[.-])(request|response)$")
 _KEY = re.compile(r"-(request|response)(?=\.(?:json|csv|parquet)(?:\.\w+)?$)")
 _BEGINNING = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*"Url"\s*:')
 _PARQUET = b"PAR1"
-# Bodies may be large, and rows of a batch are made into Python values together.
-_ROWS_AT_ONCE = 64
 _Read = Callable[[dict[str, Any], Origin], list[Row | Half]]
 
 
@@ -125,7 +127,7 @@ def _written(headers: dict[str, Any], modified: datetime) -> datetime:
         try:
             if name in headers:
                 return event_time_of(str(parse(headers[name])))
-        except (UnreadableError, TypeError, ValueError):
+        except (UnreadableError, TypeError, ValueError, OverflowError):
             continue  # a header may say anything
     return modified
 
@@ -150,23 +152,26 @@ def _of_csv(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | Quar
 
 def _of_parquet(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | Quarantined]:
     """The records of a table; the place of one is the number of its row, and its bytes are JSON."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    for first, batch in batches(captured):
+        if isinstance(batch, Quarantined):
+            yield batch
+            continue
+        for row in range(batch.num_rows):
+            record = _record(batch, row)
+            origin = Origin(captured.key, first + row, json.dumps(record, default=_as_json).encode())
+            try:
+                yield from found(record, origin)
+            except UnreadableError as error:
+                yield error.at(origin)
 
-    number = 0
-    try:
-        with captured.open() as file:
-            for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
-                for record in batch.to_pylist():
-                    origin = Origin(captured.key, number, json.dumps(record, default=_as_json).encode())
-                    number += 1
-                    try:
-                        yield from found(record, origin)
-                    except UnreadableError as error:
-                        yield error.at(origin)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        detail = f"not Parquet: {type(error).__name__}"
-        yield Quarantined(Reason.BAD_OBJECT, detail, Origin(captured.key, number, b""))
+
+def _record(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
+    """The fields of one row, without those that Python cannot hold."""
+    record = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        with suppress(ValueError, OverflowError):  # a text that is none, a day beyond the year 9999
+            record[name] = column[row].as_py()
+    return record
 
 
 def _as_json(value: Any) -> str:

@@ -227,11 +227,10 @@ def _named(names: Any, rows: list[Any], side: _Side) -> list[Any]:
         return rows
     if any(not isinstance(row, list) or len(row) != len(names) for row in rows):
         raise UnreadableError(Reason.FIELD_COUNT, f"rows of another length than the {len(names)} names", len(rows))
-    by_name = [dict(zip(names, row, strict=True)) for row in rows]
     if len(names) != len(side.positions) or side.complete or any(map(side.knows, names)):
-        return by_name
+        return [dict(zip(names, row, strict=True)) for row in rows]
     # names that the model's server made up for its answers, such as `t:0`
-    return [row | dict(zip(side.positions, row.values(), strict=True)) for row in by_name]
+    return [dict(zip([*names, *side.positions], row * 2, strict=True)) for row in rows]
 
 
 def _made_up(names: Collection[str]) -> bool:
