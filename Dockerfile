@@ -33,7 +33,7 @@ WORKDIR /opt/airflow
 USER 50000:50000
 
 # Compiled here once, so that no task has to wait for it.
-RUN python -c "import monitoring.profile.kernels"
+RUN python -c "import monitoring.profile.kernels, monitoring.capture.scanner, monitoring.engine.fingerprints"
 
 ENTRYPOINT ["airflow"]
 CMD ["--help"]

@@ -57,7 +57,9 @@ def _one_after_the_other(line: Origin) -> Iterator[tuple[Origin, dict[str, Any]]
 
 
 def _moved(origin: Origin, line: Origin) -> Origin:
-    return replace(origin, offset=line.offset + origin.offset - 1)
+    at = origin.offset - 1
+    # the bracket behind the line is none of its bytes
+    return Origin(line.key, line.offset + at, origin.data[: len(line.data) - at])
 
 
 def _any(_: dict[str, Any]) -> bool:

@@ -22,7 +22,7 @@ from monitoring.capture.quarantine import Origin, Quarantined, Reason, Unreadabl
 from monitoring.capture.readers.calls import Call, event_id_of, event_time_of, read_objects
 from monitoring.capture.readers.csv_records import csv_records
 from monitoring.capture.readers.json_objects import begins_json, first_object
-from monitoring.capture.readers.parquet import batches
+from monitoring.capture.readers.parquet import batches, opened
 from monitoring.capture.readers.payload import parse_body
 from monitoring.capture.records import Half, Row
 from monitoring.config import ModelConfig
@@ -152,17 +152,22 @@ def _of_csv(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | Quar
 
 def _of_parquet(captured: CaptureObject, found: _Read) -> Iterator[Row | Half | Quarantined]:
     """The records of a table; the place of one is the number of its row, and its bytes are JSON."""
-    for first, batch in batches(captured):
-        if isinstance(batch, Quarantined):
-            yield batch
-            continue
-        for row in range(batch.num_rows):
-            record = _record(batch, row)
-            origin = Origin(captured.key, first + row, json.dumps(record, default=_as_json).encode())
-            try:
-                yield from found(record, origin)
-            except UnreadableError as error:
-                yield error.at(origin)
+    with captured.open() as source:
+        file = opened(captured, source)
+        if isinstance(file, Quarantined):
+            yield file
+            return
+        for first, batch in batches(file, captured):
+            if isinstance(batch, Quarantined):
+                yield batch
+                continue
+            for row in range(batch.num_rows):
+                record = _record(batch, row)
+                origin = Origin(captured.key, first + row, json.dumps(record, default=_as_json).encode())
+                try:
+                    yield from found(record, origin)
+                except UnreadableError as error:
+                    yield error.at(origin)
 
 
 def _record(batch: pa.RecordBatch, row: int) -> dict[str, Any]:

@@ -36,14 +36,12 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Typed | Quara
     """
     identity = Identity.of(captured, config.columns)
     with captured.open() as source:
-        try:
-            file = _opened(source)
-            names = file.schema_arrow.names
-        except _FAULTS as error:
-            yield _damaged(captured, 0, 1, error)
+        file = opened(captured, source)
+        if isinstance(file, Quarantined):
+            yield file
             return
-        columns = needed(names, identity)
-        for first, found in _batches(file, captured, columns):
+        names = file.schema_arrow.names
+        for first, found in batches(file, captured, needed(names, identity)):
             if isinstance(found, Quarantined):
                 yield found
                 continue
@@ -57,17 +55,40 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Typed | Quara
 def first_rows(captured: CaptureObject, count: int) -> list[dict[str, Any]]:
     """The first rows of an object with all of their columns; none when it cannot be read."""
     with captured.open() as source:
+        file = opened(captured, source)
+        if isinstance(file, Quarantined):
+            return []
         try:
-            batch = next(_opened(source).iter_batches(count), None)
+            batch = next(file.iter_batches(count), None)
         except _FAULTS:
             return []
     return [fields_of(batch, row) for row in range(batch.num_rows)] if batch else []
 
 
-def _batches(
-    file: pq.ParquetFile, captured: CaptureObject, columns: list[str]
+def opened(captured: CaptureObject, source: BinaryIO) -> pq.ParquetFile | Quarantined:
+    """An object, opened as `source`, as a file of Parquet; why it is none."""
+    try:
+        kind = compression(source.read(4))
+        if kind:
+            raise pa.ArrowInvalid(f"Parquet inside {kind}, while Parquet is compressed by itself")
+        source.seek(0)
+        file = pq.ParquetFile(source, buffer_size=_READ_BYTES, page_checksum_verification=True)
+        file.schema_arrow  # noqa: B018  # names that are no text show here
+    except _FAULTS as error:
+        return _damaged(captured, 0, 1, error)
+    return file
+
+
+def batches(
+    file: pq.ParquetFile, captured: CaptureObject, columns: list[str] | None = None
 ) -> Iterator[tuple[int, pa.RecordBatch | Quarantined]]:
-    """The rows of a file, with the number of the first of each batch, and what could not be read."""
+    """The rows of a file, with the number of the first of each batch, and what could not be read.
+
+    Args:
+        file: The object as `opened` gives it.
+        captured: The object.
+        columns: Those that are read; None reads all.
+    """
     first = 0
     for group in range(file.num_row_groups):
         rows, done = file.metadata.row_group(group).num_rows, 0
@@ -79,14 +100,6 @@ def _batches(
         except _FAULTS as error:
             yield first + done, _damaged(captured, first + done, rows - done, error)
         first += rows
-
-
-def _opened(source: BinaryIO) -> pq.ParquetFile:
-    kind = compression(source.read(4))
-    if kind:
-        raise pa.ArrowInvalid(f"Parquet inside {kind}, while Parquet is compressed by itself")
-    source.seek(0)
-    return pq.ParquetFile(source, buffer_size=_READ_BYTES, page_checksum_verification=True)
 
 
 def _damaged(captured: CaptureObject, first: int, rows: int, error: Exception) -> Quarantined:
