@@ -192,7 +192,7 @@ class _Cutter:
 def compression(start: bytes) -> str:
     r"""How content that begins so is compressed; empty when it is not.
 
-    >>> compression(b"\\x1f\\x8b\\x08\\x00"), compression(b"{}")
+    >>> compression(bytes([0x1F, 0x8B, 8, 0])), compression(b"{}")
     ('gzip', '')
     """
     magic = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}

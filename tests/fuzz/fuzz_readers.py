@@ -15,6 +15,8 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ with atheris.instrument_imports(
     include=["monitoring.capture", "monitoring.engine.halves"],
     exclude=[f"monitoring.capture.scan_{name}" for name in ("bytes", "csv", "json", "lines", "text", "values")],
 ):
+    from monitoring.capture import objects
     from monitoring.capture.objects import CaptureObject, decompressed
     from monitoring.capture.quarantine import MOST_BYTES, Origin, Quarantined, parse_quarantine, quarantine_lines
     from monitoring.capture.readers import BUILT_IN, Found, read_object, reader
@@ -101,6 +104,8 @@ def _with_bytes(row: dict[str, Any]) -> dict[str, Any]:
     return {name: base64.b64decode(value) if name == "Bytes" else value for name, value in row.items()}
 
 
+# Of a piece, of a line, and of what is kept of a line that is too long: as they are, and so small that they matter
+BOUNDS = ((objects.PIECE_BYTES, objects.LONGEST_LINE, objects.MOST_BYTES), (200, 400, 100))
 WRAPPED = (bytes, bytes, bytes, gzip.compress, bz2.compress, _zstd, _as_parquet, lambda data: gzip.compress(data)[:-9])
 
 
@@ -109,6 +114,8 @@ def one_input(data: bytes) -> None:
     if len(data) < _HEADER:
         return
     which, meaning, named, how = data[:_HEADER]
+    piece, objects.LONGEST_LINE, objects.MOST_BYTES = BOUNDS[which >= 128]
+    CaptureObject.pieces.__defaults__ = (piece,)
     config, key = CONFIGS[meaning % len(CONFIGS)], KEYS[named % len(KEYS)]
     stored = WRAPPED[how % len(WRAPPED)](data[_HEADER:])
     captured = CaptureObject.of(key, stored, WRITTEN)
@@ -227,16 +234,57 @@ def _values() -> list[Any]:
         {"amount": [1, 2], "country": ["at", "ch"]},
         {"predictions": [0.25]},
         {"error": "x"},
+        {"inputs": [{"name": "x", "shape": [], "datatype": "BOOL", "data": [0]}]},
+        {"inputs": [{"name": "c", "shape": [1], "parameters": {"content_type": "base64"}, "data": ["YXQ=", "?"]}]},
         {"features": [1, "at"]},
     ]
     plain = [None, True, 0, -1, 0.5, 1e308, 10**400, 10**18, float("nan"), float("inf"), "", "\ud800", "\0", "0.5", "x"]
     times = ["2026-03-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e19, "Mon, 1 Jan 26 1:2:3 +99999"]
     texts = [json.dumps(body) for body in bodies] + ["1,at", "1,at\n2,ch", '"', "URI", "BASE64", "CSV", "JSON"]
+    texts += [text.decode("latin-1") for text in _binary_bodies()]
     coded = [base64.b64encode(text.encode()).decode() for text in texts]
     return [*plain, *times, *bodies, *texts, *coded, [], {}, [[]], [{}], [1, "at"], {"0": 1, "1": "at"}, [0.5]]
 
 
+def _binary_bodies() -> Iterator[bytes]:
+    """Tensors whose values are behind the JSON."""
+    raw = {"FP32": bytes(8), "BF16": bytes(4), "BYTES": b"\2\0\0\0at\0\0\0\0", "INT8": b"\1\2", "BOOL": b"\0\1"}
+    for kind, values in raw.items():
+        tensor = {"name": "x", "shape": [1, 2], "datatype": kind, "parameters": {"binary_data_size": len(values)}}
+        yield json.dumps({"inputs": [tensor]}).encode() + values
+
+
 _VALUES = _values()
+
+
+def _tables() -> Iterator[bytes]:
+    """Parquet with columns of many types."""
+    moments = [datetime(2026, 3, 1, 10, tzinfo=UTC), None]
+    kinds = [
+        pa.array([1.5, None], pa.float32()),
+        pa.array(["1", "x"]),
+        pa.array(["at", ""]).dictionary_encode(),
+        pa.array([b"1", b"\xff"]),
+        pa.array([Decimal("1.5"), None]),
+        pa.array([True, None]),
+        pa.array([2**63 - 1, None]),
+        pa.array(moments, pa.timestamp("ns", "Europe/Vienna")),
+        pa.array([2**31 - 1, None], pa.int32()).cast(pa.date32()),
+        pa.array([5, None], pa.duration("s")),
+        pa.array([{"b": [1, 2]}, None]),
+        pa.array([[{"b": 0.5}], []]),
+        pa.array([[("b", [0.5])], None], pa.map_(pa.string(), pa.list_(pa.float64()))),
+        pa.array(["2026-03-01T10:20:30Z", "soon"], pa.large_string()),
+        pa.nulls(2),
+    ]
+    for number, kind in enumerate(kinds):
+        other = kinds[(number + 1) % len(kinds)]
+        for roles in (("amount", "country", "a"), ("score", "label", "s"), ("id", "timestamp", "status")):
+            sink = io.BytesIO()
+            columns = {"amount": pa.array([1.0, 2.0]), "country": pa.array(["at", "ch"]), "score": pa.array([0.5, 1.0])}
+            columns |= dict.fromkeys(roles[::2], kind) | {roles[1]: other}
+            pq.write_table(pa.table(columns), sink, compression="none")
+            yield sink.getvalue()
 
 
 def seeds() -> Iterator[bytes]:
@@ -255,15 +303,22 @@ def seeds() -> Iterator[bytes]:
         "bentoml": [("d", lines(BENTO_SCHEMA, {"timestamp": "2026-03-01", "request_id": "1", "amount": 1}))],
         "sagemaker": [("k", lines(SAGEMAKER, SAGEMAKER))],
         "jsonl": [("a.json", b'{"a":1}{"b":2}{"c"'), ("a.json", b'[{"a": 1},\n{"b": ],\n{"c": 3}')],
-        "csv": [("a.csv", 'id;score;"a\n"";"\nä;0.5;1'.encode("latin-1")), ("a.csv", "id,score\n1,0.5\n".encode("utf-16"))],
+        "csv": [
+            ("a.csv", 'id;score;"a\n"";"\nä;0.5;1'.encode("latin-1")),
+            ("a.csv", "id,score\n1,0.5\n".encode("utf-16")),
+        ],
         "parquet": [("a.parquet", _as_parquet(lines({"id": "1", "amount": 1.5, "country": "at", "score": 0.5})))],
     }
+    more["parquet"] += [("a.parquet", table) for table in _tables()]
+    more["kserve"] += [(KSERVE, lines(kserve_record(body))) for body in _binary_bodies()]
     for which, name in enumerate(BUILT_IN):
         for key, data in SAMPLES[name] + more.get(name, []):
             for meaning in range(0, len(CONFIGS), len(CSV)):
                 head = bytes([which, meaning + (data[:2] == b"\xff\xfe"), KEYS.index(key) if key in KEYS else 0])
-                ways = range(len(WRAPPED)) if meaning == 0 else [128]
+                ways = range(len(WRAPPED)) if meaning == 0 and name != "parquet" else [128]
                 yield from (head + bytes([way]) + data for way in ways)
+            small = bytes([which + 13 * (len(BUILT_IN) + 1), 0, 0, 128])
+            yield small + b"x" * 500 + b"\n" + data + b"\n" + b"y" * 500
 
 
 def main() -> None:

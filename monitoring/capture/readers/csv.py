@@ -21,6 +21,7 @@ _ENDINGS = (".csv", ".tsv", ".psv", ".txt")
 _COMPRESSED = (".gz", ".gzip", ".zst", ".bz2")
 _DELIMITERS = (b",", b"\t", b";", b"|")
 _BLANK = " \r\n\0"
+_HALF = "\udcff"
 # Bytes that are no text survive as half pairs, so that they cost their own row only
 _ERRORS = {"utf-8": "surrogateescape", "latin-1": "strict", "utf-16": "surrogatepass"}
 
@@ -108,11 +109,11 @@ def records(captured: CaptureObject, settings: Csv) -> Iterator[Record | Quarant
     width = 0 if settings.header else len(settings.columns)
     while True:
         fields, fault = _next(rows)
+        yield from lines.put_aside()
         if len(lines.taken) > 1 and (fault or width not in (0, len(fields))):
             lines.put_back()
             fault = fault or "a quote that is not closed"
         if not lines.taken:
-            yield from lines.put_aside()
             return
         last, text = not lines.taken[-1].endswith("\n"), "".join(lines.taken)
         origin, decoded = lines.origin(text)
@@ -127,7 +128,6 @@ def records(captured: CaptureObject, settings: Csv) -> Iterator[Record | Quarant
             else:
                 reason = Reason.CUT_OFF if last and len(fields) < width else Reason.FIELD_COUNT
                 yield Quarantined(reason, f"{len(fields)} fields, not {width}", origin)
-        yield from lines.put_aside()
 
 
 def _next(rows: Iterator[list[str]]) -> tuple[list[str], str]:
@@ -150,6 +150,8 @@ class _Lines:
         self.taken: list[str] = []
         self._key, self._codec, self._errors = captured.key, encoding, _ERRORS[encoding]
         self._offset = 0
+        self._skipped: deque[tuple[int, int]] = deque()  # from where to where
+        self._half = b""  # of a character, at the end
         self._coming: deque[str] = deque()
         self._aside: list[Quarantined] = []
         self._source = self._read(captured)
@@ -171,10 +173,12 @@ class _Lines:
     def origin(self, text: str) -> tuple[Origin, bool]:
         """Where the lines taken are in the object, and whether all of them could be decoded; the next ones follow."""
         self.taken.clear()
+        while self._skipped and self._offset >= self._skipped[0][0]:
+            self._offset = self._skipped.popleft()[1]
         try:
             data, decoded = text.encode(self._codec), True
         except UnicodeEncodeError:
-            data, decoded = text.encode(self._codec, self._errors), False
+            data, decoded = self._encoded(text), False
         origin = Origin(self._key, self._offset, data)
         self._offset += len(data)
         return origin, decoded
@@ -189,7 +193,12 @@ class _Lines:
         first = True
         for piece in captured.pieces():
             if isinstance(piece, Quarantined):
-                self._aside += [*self._cut_off(rest), piece]
+                if piece.reason is Reason.TOO_LONG:
+                    rest += self._skip(piece, decoder)
+                    yield [rest] if rest else []
+                else:
+                    self._aside += self._cut_off(rest + self._half_of(decoder), piece.origin.offset)
+                self._aside.append(piece)
                 rest = ""
                 continue
             data = piece.data
@@ -198,8 +207,7 @@ class _Lines:
                 first = False
             *lines, rest = (rest + decoder.decode(data)).split("\n")
             yield [f"{line}\n" for line in lines]
-        if decoder.getstate()[0]:  # half a character
-            rest += "\udcff"
+        rest += self._half_of(decoder)
         yield [rest] if rest else []
 
     def _begin(self, piece: Piece) -> tuple[codecs.IncrementalDecoder, bytes]:
@@ -211,9 +219,32 @@ class _Lines:
                 data, self._offset = data[2:], 2
         return codecs.getincrementaldecoder(self._codec)(self._errors), data
 
-    def _cut_off(self, rest: str) -> list[Quarantined]:
+    def _skip(self, line: Quarantined, decoder: codecs.IncrementalDecoder) -> str:
+        """Leave a line out that is too long; what ends the line before it."""
+        start, end = line.origin.offset, line.origin.offset + line.length
+        if self._codec != "utf-16-le":
+            self._skipped.append((start, end))
+            return ""
+        # a line ends with the first byte of its line end
+        before = decoder.decode(b"\0") if decoder.getstate()[0] else ""
+        decoder.decode(b"\n")
+        self._skipped.append((start + len(before), end - 1))
+        return before
+
+    def _half_of(self, decoder: codecs.IncrementalDecoder) -> str:
+        """What stands for half a character at the end of an object, which is no text."""
+        self._half, _ = decoder.getstate()
+        decoder.reset()
+        return _HALF if self._half else ""
+
+    def _encoded(self, text: str) -> bytes:
+        if self._half and text.endswith(_HALF):
+            return text[:-1].encode(self._codec, self._errors) + self._half
+        return text.encode(self._codec, self._errors)
+
+    def _cut_off(self, rest: str, end: int) -> list[Quarantined]:
         """The beginning of a line that goes on where the object is damaged."""
         if not rest.strip(_BLANK):
             return []
-        data = rest.encode(self._codec, self._errors)
-        return [Quarantined(Reason.CUT_OFF, "the object is damaged here", Origin(self._key, self._offset, data))]
+        data = self._encoded(rest)
+        return [Quarantined(Reason.CUT_OFF, "the object is damaged here", Origin(self._key, end - len(data), data))]

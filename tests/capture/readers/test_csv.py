@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.capture import objects
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Quarantined, Reason
 from monitoring.capture.readers.csv import knows, read
@@ -122,11 +123,18 @@ def test_nul_bytes() -> None:
     assert reasons(items) == ["a", "b", "c"]
 
 
-def test_half_a_character_at_the_end() -> None:
-    assert reasons(found((TWO + "c,2024-01-11,1,at,0.5").encode("utf-16") + b"\x30", encoding="utf-16"))[-1] == (
-        Reason.BAD_PAYLOAD
-    )
-    assert reasons(found(TWO.encode() + b"c,2024-01-11,1,at,0.5\xc3"))[-1] == Reason.BAD_PAYLOAD
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        ((TWO + "c,2024-01-11,1,at,0.5").encode("utf-16") + b"\x30", "utf-16"),
+        (TWO.encode() + b"c,2024-01-11,1,at,0.5\xc3", "utf-8"),
+    ],
+)
+def test_half_a_character_at_the_end(data: bytes, encoding: str) -> None:
+    last = found(data, encoding=encoding)[-1]
+    assert isinstance(last, Quarantined)
+    assert last.reason == Reason.BAD_PAYLOAD
+    assert data[last.origin.offset :] == last.origin.data
 
 
 @pytest.mark.parametrize("data", ["a,b\n".encode("utf-16"), b"a,\xff\n1,2\n", b'a,"b\n1,2\n'])
@@ -144,6 +152,11 @@ def test_repeated_names_and_names_that_are_missing() -> None:
     assert row.features == {"column0": "7", "amount": "1", "amount.1": "2", "score": "0.25", "score.1": "0.5"}
 
 
+def test_very_many_names_that_are_the_same() -> None:
+    (row,) = rows(",".join(["a"] * 50_000) + "\n" + ",".join(["1"] * 50_000) + "\n")
+    assert list(row.features)[-1] == "a.49999"
+
+
 def test_what_is_cut_off_says_so() -> None:
     assert reasons(found(TWO + "c,2024-01-11,1")) == ["a", "b", Reason.CUT_OFF]
     body = "".join(f"{i},2024-01-11,{i * 7919},at,0.123456789\n" for i in range(2000))
@@ -152,6 +165,36 @@ def test_what_is_cut_off_says_so() -> None:
     read_ = [item for item in items if isinstance(item, Row)]
     assert all(row.outputs["score"] == "0.123456789" for row in read_)
     assert len(read_) > 100
+
+
+def test_the_place_of_what_is_cut_off_behind_lines_that_were_not_yet_read() -> None:
+    data = TWO + 'c,2024-01-11,1,"at\nd,2024-01-11,ä'
+    items = found(gzip.compress(data.encode())[:-8])
+    assert sorted(reasons(items)) == ["a", "b", Reason.BAD_OBJECT, Reason.BAD_PAYLOAD, Reason.CUT_OFF]
+    (cut,) = (item for item in items if isinstance(item, Quarantined) and item.reason is Reason.CUT_OFF)
+    assert data.encode()[cut.origin.offset :] == cut.origin.data == "d,2024-01-11,ä".encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_line_that_is_too_long_costs_itself_only(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(CaptureObject.pieces, "__defaults__", (300,))
+    mark = "" if encoding == "utf-8" else "\ufeff"
+    text = mark + TWO + "x" * 2000 + "\nc,2024-01-11,1,at,0.5\n" + "y" * 2000 + "\nd,2024-01-11,1,at,0.5\n"
+    data = text.encode(encoding)
+    items = found(data, encoding=encoding[:6].rstrip("-"))
+    assert sorted(reasons(items)) == ["a", "b", "c", "d", Reason.TOO_LONG, Reason.TOO_LONG]
+    for item in items:
+        if isinstance(item, Row):
+            assert data[item.origin.offset :].startswith(item.origin.data)
+
+
+def test_a_header_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(CaptureObject.pieces, "__defaults__", (300,))
+    (item,) = found("a," * 1000 + "b\n" + TWO)
+    assert isinstance(item, Quarantined)
+    assert (item.reason, item.detail) == (Reason.BAD_OBJECT, "its header: a line of more than 1000 bytes")
 
 
 def test_a_field_without_an_end_is_not_read_for_ever() -> None:

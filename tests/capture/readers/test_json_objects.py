@@ -36,7 +36,7 @@ def found(data: bytes) -> list[Any]:
 @pytest.mark.parametrize(
     "data",
     [
-        lines(ONE, b"", TWO, b"\0\0 ", THREE),
+        lines(ONE, b"", TWO, b"\t ", THREE),
         lines(ONE, TWO, THREE).replace(b"\n", b"\r\n")[:-2],
         json.dumps([ONE, TWO, THREE]).encode(),
         json.dumps([ONE, TWO, THREE], indent=1).encode() + b"\n\0\0",

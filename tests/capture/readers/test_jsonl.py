@@ -117,6 +117,13 @@ def test_a_bad_object_among_others_without_lines_costs_itself_only() -> None:
     assert all(data[row.origin.offset :].startswith(row.origin.data) for row in rest)
 
 
+def test_an_object_without_an_end_behind_others_on_its_line() -> None:
+    data = b'{"event_id": "x"}{"event_id": "y"}{"event_id'
+    *_, bad = found(data + b"\n" + LINES)[:3]
+    assert isinstance(bad, Quarantined)
+    assert (bad.origin.offset, bad.origin.data) == (34, b'{"event_id')
+
+
 def test_what_is_cut_off_says_so() -> None:
     _, last = found(LINES[:-10])
     assert isinstance(last, Quarantined)

@@ -125,6 +125,8 @@ def test_bodies(request_body: Any, response_body: Any) -> None:
         ({"ce-time": "2026-03-01T11:20:30+01:00"}, MOMENT),
         ({"Ce-Time": ["soon"], "Date": ["later"]}, WRITTEN),
         ({"Ce-Time": [], "Date": None}, WRITTEN),
+        ({"Date": ["Mon, 02 Mar 2026 10:00:00 +99999999999999999999"]}, WRITTEN),
+        ({"Date": ["Mon, 02 Mar 99999999999999999999 10:00:00 GMT"]}, WRITTEN),
         ("no headers", WRITTEN),
     ],
 )

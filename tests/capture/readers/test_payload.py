@@ -138,6 +138,12 @@ def test_scores_are_the_same_in_every_encoding_of_a_response(name: str, scores: 
         assert [row["score"] for row in response_rows(body, COLUMNS, count)] == scores
 
 
+def test_names_of_a_server_that_are_the_same() -> None:
+    two = Columns(outputs=["label", "score"])
+    (row,) = response_rows({"data": {"names": ["t", "t"], "ndarray": [[1, 0.5]]}}, two)
+    assert (row["label"], row["score"]) == (1, 0.5)
+
+
 def test_fields_of_one_row_or_values_of_many() -> None:
     two = Columns(outputs=["label", "score"])
     assert response_rows([1, 0.5], two) == response_rows([1, 0.5], two, 1) == [{"label": 1, "score": 0.5}]
