@@ -21,7 +21,7 @@ from monitoring.capture.pinning import load_manifest, pin
 from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
-from monitoring.engine.intake import complete, ensure_complete, runs_with_arrivals
+from monitoring.engine.intake import Intake, complete, ensure_complete, is_complete, runs_with_arrivals
 from monitoring.engine.reading import batch_count, read_batch
 from monitoring.engine.windows import arrivals, load_records, load_window, profiled_by, record_count
 from monitoring.judge import Status, Verdict
@@ -64,7 +64,8 @@ def pin_inputs(monitor: Monitor, window: Window) -> int:
     """
     pin_epochs(monitor, window)
     if monitor.config.capture.dates != "nothing":
-        ensure_complete(monitor, window.shift(-1))
+        for back in range(monitor.config.trailing_windows, 0, -1):
+            ensure_complete(monitor, window.shift(-back))
     return batch_count(pin(monitor, window))
 
 
@@ -211,9 +212,22 @@ def _open_windows(monitor: Monitor, window: Window, got_records: set[Window]) ->
     Beyond the horizon these are windows that never got their last look, because runs were missed; and those that got
     records.
     """
-    late = [w for w in got_records if w < window and history.latest_verdict(monitor, w) is not None]
+    late = [
+        w
+        for w in _got_records(monitor, window, got_records)
+        if w < window and history.latest_verdict(monitor, w) is not None
+    ]
     within = _open_for_labels(monitor, window)
     return [*within, *sorted(set(late) - set(within))]
+
+
+def _got_records(monitor: Monitor, window: Window, own: set[Window]) -> set[Window]:
+    """Windows that this run brought records to, and runs before it that were missed: those without a verdict."""
+    found, missed = set(own), window.shift(-1)
+    while monitor.started(missed) and is_complete(monitor, missed) and history.latest_verdict(monitor, missed) is None:
+        found |= {monitor.window(label) for label, n in Intake.load(monitor, missed).targets.items() if n}
+        missed = missed.shift(-1)
+    return found
 
 
 def _open_for_labels(monitor: Monitor, window: Window) -> list[Window]:

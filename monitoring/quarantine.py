@@ -12,6 +12,7 @@ from monitoring.capture.objects import CaptureObject
 from monitoring.capture.pinning import load_manifest, pinned
 from monitoring.capture.quarantine import Quarantined, Reason, parse_quarantine
 from monitoring.capture.readers import reader, readers
+from monitoring.documents import fingerprint
 from monitoring.engine.reading import NO_TIME, TIME
 from monitoring.errors import ConfigError, ObjectMissingError
 from monitoring.monitor import Monitor
@@ -78,8 +79,11 @@ def list_quarantine(monitor: Monitor, window: Window | None = None) -> list[Quar
     waiting = {info.key for info in monitor.store.objects(monitor.layout.replays)}
     found = []
     for (run, reason), items in sorted(groups.items()):
-        marks = [f"/{run.label}-{file}-{reason}-" for file, _ in items]
-        keys = [[key for key in waiting if mark in key] for mark in marks]
+        by_file: dict[str, list[Quarantined]] = defaultdict(list)
+        for file, item in items:
+            by_file[file].append(item)
+        marks = {file: f"/{_name(run, file, reason, of_file)}-" for file, of_file in by_file.items()}
+        keys = [[key for key in waiting | taken if marks[file] in key] for file, _ in items]
         found.append(
             QuarantinedGroup(
                 window=run,
@@ -119,8 +123,11 @@ def replay(monitor: Monitor, window: Window | None = None, reason: Reason | None
         by_file[run, file, item.reason].append(item)
     written: list[str] = []
     records = lost = 0
-    for (run, file, why), items in sorted(by_file.items()):
-        name = f"{run.label}-{file}-{why}"
+    taken = _taken(monitor)
+    for (run, file, why), found in sorted(by_file.items()):
+        # a record of many rows may stand here for each of them
+        items = list({(item.origin.key, item.origin.offset, item.length): item for item in found}.values())
+        name = _name(run, file, why, found)
         contents: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
         for item in items:
             content = _content(monitor, item)
@@ -133,9 +140,15 @@ def replay(monitor: Monitor, window: Window | None = None, reason: Reason | None
             for number, data in enumerate(_objects_of(parts, place)):
                 # the time of the object counts for records that say none
                 key = f"{monitor.layout.replays}{kind}/{written_at}/{name}-{place}{number:05d}"
-                if monitor.store.put_if_absent(key, data):
+                if key not in taken and monitor.store.put_if_absent(key, data):
                     written.append(key)
     return Replay(records if written else 0, tuple(written), lost)
+
+
+def _name(run: Window, file: str, reason: Reason, items: list[Quarantined]) -> str:
+    """What the records of one file of the quarantine are called, once they are taken out."""
+    places = [(item.origin.key, item.origin.offset, item.length) for item in items]
+    return f"{run.label}-{file}-{reason}-{fingerprint(places)}"
 
 
 def _objects_of(parts: list[bytes], place: str) -> Iterator[bytes]:
@@ -155,7 +168,11 @@ def _content(monitor: Monitor, item: Quarantined) -> tuple[str, str, bytes] | No
             return kind, "object-", _whole(store, key)
         data = item.origin.data
         if len(data) < item.length or not data:
-            data = _read_there(store, key, item)
+            # rows of Parquet have no bytes of their own
+            there = None if kind == "parquet" else _read_there(store, key, item)
+            if there is None:
+                return None
+            data = there
         if kind == "parquet":
             return "jsonl", "", data
         if kind == "csv" and monitor.config.capture.csv.header:
@@ -207,13 +224,18 @@ def _whole(store: Store, key: str) -> bytes:
     return bytes(data)
 
 
-def _read_there(store: Store, key: str, item: Quarantined) -> bytes:
-    """The bytes of a record, from its object."""
+def _read_there(store: Store, key: str, item: Quarantined) -> bytes | None:
+    """The bytes of a record, from its object; None when they are not in one place there."""
     end = item.origin.offset + item.length
     for piece in _captured(store, key).pieces():
-        if not isinstance(piece, Quarantined) and piece.offset + len(piece.data) >= end:
-            return piece.data[item.origin.offset - piece.offset : end - piece.offset]
-    return item.origin.data
+        if isinstance(piece, Quarantined) or not piece.offset <= item.origin.offset < piece.offset + len(piece.data):
+            continue
+        if piece.offset + len(piece.data) >= end:
+            data = piece.data[item.origin.offset - piece.offset : end - piece.offset]
+            whole = item.origin.offset == 0 and end == piece.offset + len(piece.data)
+            # two sides are longer than either of them: their bytes do not lie together
+            return data if whole or b"\n" not in data.strip(b"\n") else None
+    return None
 
 
 def _first_line(store: Store, key: str) -> bytes:

@@ -109,15 +109,18 @@ def _new_objects(monitor: Monitor, window: Window) -> list[ObjectInfo]:
         known = _known(monitor, [other for other in windows_with_manifest(monitor) if other != window])
         return [info for info in store.objects(prefix) if (info.key, info.etag) not in known]
     own = list(_dated(monitor, store, prefix, *_interval(monitor, window)))
-    earlier = [past for past in _looked_back(monitor, window) if pinned(monitor, past)]
+    earlier = [past for past in looked_back(monitor, window) if pinned(monitor, past)]
     if not earlier:
         return own
     known = _known(monitor, earlier)
-    late = [info for past in earlier for info in _dated(monitor, store, prefix, *_interval(monitor, past))]
+    end = _interval(monitor, window)[1]
+    late = [
+        i for past in earlier for i in _dated(monitor, store, prefix, *_interval(monitor, past), written_before=end)
+    ]
     return [*own, *{info for info in late if (info.key, info.etag) not in known} - set(own)]
 
 
-def _looked_back(monitor: Monitor, window: Window) -> list[Window]:
+def looked_back(monitor: Monitor, window: Window) -> list[Window]:
     """The windows before this one that may still get captures."""
     found, oldest = [], window.start - monitor.config.capture.late
     past = window.shift(-1)
@@ -151,7 +154,16 @@ def _interval(monitor: Monitor, window: Window) -> tuple[datetime, datetime]:
     return monitor.as_of(window.shift(-1)), monitor.as_of(window)
 
 
-def _dated(monitor: Monitor, store: Store, prefix: str, start: datetime, end: datetime) -> Iterator[ObjectInfo]:
+def _dated(
+    monitor: Monitor,
+    store: Store,
+    prefix: str,
+    start: datetime,
+    end: datetime,
+    *,
+    written_before: datetime | None = None,
+) -> Iterator[ObjectInfo]:
+    """The objects of an interval; also those written later into its folders, where the objects' own time counts."""
     capture = monitor.config.capture
     if not capture.folders:
         yield from (info for info in store.objects(prefix) if start <= info.modified < end)
@@ -166,7 +178,10 @@ def _dated(monitor: Monitor, store: Store, prefix: str, start: datetime, end: da
             prefixes += (f"{prefix}{text}/" for text in _folders(store, prefix, folder.strftime(capture.folders)))
         folder += step
     found = store.list_many(prefixes)
-    yield from (info for info in found if capture.hourly or not by_delivery or start <= info.modified < end)
+    first = datetime.min.replace(tzinfo=UTC) if written_before else start
+    for info in found:
+        if capture.hourly or not by_delivery or first <= info.modified < (written_before or end):
+            yield info
 
 
 def _folders(store: Store, prefix: str, pattern: str) -> list[str]:

@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -120,6 +120,16 @@ class Sorted:
     missing_columns: dict[str, Mask]
     changed_columns: dict[str, Mask]
     new_columns: list[str]
+
+    def take(self, rows: Rows) -> Sorted:
+        """Some of the rows."""
+        return replace(
+            self,
+            table=self.table.take(pa.array(rows)),
+            origin=lambda index: self.origin(int(rows[index])),
+            missing_columns={name: mask[rows] for name, mask in self.missing_columns.items()},
+            changed_columns={name: mask[rows] for name, mask in self.changed_columns.items()},
+        )
 
 
 def type_rows(rows: Sequence[Row], columns: Columns) -> Typed:

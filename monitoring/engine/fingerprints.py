@@ -5,6 +5,7 @@ Two ids of n agree in all 128 bits with a probability of n²/2¹²⁹: 10⁻¹�
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -47,7 +48,8 @@ class Fingerprints:
         ids, ids2 = _text_hashes(records["event_id"])
         bodies = np.zeros(records.num_rows, np.uint64)
         for place, name in enumerate(records.column_names):
-            if name not in _NOT_SAID:
+            follows = name == "prediction" and pa.types.is_boolean(records[name].type)  # from the score
+            if name not in _NOT_SAID and not follows:
                 _fold(bodies, _column_hashes(records[name]), np.uint64(place + 1))
         return cls(ids, ids2, bodies)
 
@@ -109,6 +111,12 @@ def find_repeats(new: Fingerprints, before: Fingerprints) -> Repeats:
     repeated = (order != firsts) & (place[order] >= len(before))
     dropped = (place[order[repeated]] - len(before)).astype(np.int64)
     return Repeats(np.sort(dropped), np.sort(dropped[bodies[order[repeated]] != bodies[firsts[repeated]]]))
+
+
+def id_fingerprints(ids: Sequence[str]) -> list[tuple[int, int]]:
+    """The two parts of the fingerprint of each id."""
+    one, two = _text_hashes(pa.chunked_array([pa.array(ids, pa.string())]))
+    return list(zip(one.tolist(), two.tolist(), strict=True))
 
 
 def _columns(prints: Fingerprints) -> tuple[Bits, Bits, Bits]:

@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from monitoring import documents
 from monitoring.baseline import baseline_for
-from monitoring.capture.pinning import load_manifest, pin, pinned
+from monitoring.capture.pinning import load_manifest, looked_back, pin, pinned
+from monitoring.capture.quarantine import Origin, Quarantined, Reason
 from monitoring.capture.records import Half, from_parquet
-from monitoring.engine.fingerprints import Fingerprints, find_repeats
+from monitoring.engine.fingerprints import Fingerprints, find_repeats, id_fingerprints
 from monitoring.engine.halves import Pairs, alone
 from monitoring.engine.parts import Target, part_profile, profile_of, spec_of
 from monitoring.engine.reading import Batch, Sorter, batch_count, load_batch, manifest_reader, read_batch, reread
@@ -28,7 +29,7 @@ from monitoring.errors import StoredDocumentError
 from monitoring.monitor import Monitor
 from monitoring.profile import Packed, WindowProfile
 from monitoring.store import ObjectInfo
-from monitoring.window import LENGTHS, Window
+from monitoring.window import Window
 
 KIND, SCHEMA_VERSION = "intake", 1
 WAITING = "waiting"
@@ -99,11 +100,12 @@ class Intake:
 
 @dataclass(frozen=True)
 class _Part:
-    """One part of a run: records of one window."""
+    """One part of a run: records of one window, and the runs of rows that are not looked at."""
 
     window: Window
     key: str
     rows: int
+    without: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,18 @@ def is_complete(monitor: Monitor, window: Window) -> bool:
 
 def ensure_complete(monitor: Monitor, window: Window) -> None:
     """Read what a window's run reads, if it has not come yet, so that what looks back at it finds it."""
-    if monitor.started(window) and not is_complete(monitor, window):
-        _ensure_read(monitor, window)
-        complete(monitor, window)
+    missing = [window]
+    while monitor.started(missing[-1]) and not is_complete(monitor, missing[-1]):
+        # what comes late for a window that was read must not end in a run that is never completed
+        if monitor.config.capture.dates == "nothing" or not any(
+            pinned(monitor, w) for w in looked_back(monitor, missing[-1])
+        ):
+            missing.append(missing[-1].shift(-1))
+            break
+        missing.append(missing[-1].shift(-1))
+    for run in missing[-2::-1]:
+        _ensure_read(monitor, run)
+        complete(monitor, run)
 
 
 def _ensure_read(monitor: Monitor, window: Window) -> None:
@@ -170,19 +181,27 @@ def complete(monitor: Monitor, window: Window) -> Intake:
     if intake.read != counted:
         where = monitor.layout.intake(window)
         raise StoredDocumentError(f"{intake.read} records read, {counted} accounted for", where=where)
-    before = Intake.load(monitor, window).targets if is_complete(monitor, window) else {}
-    for label in set(before) - set(intake.targets):
+    _forget_earlier_readings(monitor, window, batches, intake, {part.key for part in parts})
+    if monitor.config.columns.hides:  # records as they were captured must not stay here
+        waits = {item.info.key for item in waiting}
+        for info in (info for info in manifest.replayed if info.key not in waits):
+            monitor.store.delete(info.key)
+    return intake
+
+
+def _forget_earlier_readings(
+    monitor: Monitor, window: Window, batches: list[Batch], intake: Intake, current: set[str]
+) -> None:
+    """Write down what a run has read now, and take away what it had read in another way."""
+    before = {label for batch in batches for label in batch.earlier}
+    before |= set(Intake.load(monitor, window).targets) if is_complete(monitor, window) else set()
+    for label in before - set(intake.targets):
         monitor.store.delete(monitor.layout.arrival(monitor.window(label), window))
     monitor.store.put(monitor.layout.intake(window), documents.encode(KIND, SCHEMA_VERSION, asdict(intake)))
-    current = {part.key for part in parts}
-    for label in before:  # what was read in another way
+    for label in before:
         for key in monitor.store.keys(monitor.layout.parts(monitor.window(label), window)):
             if key.rpartition(".")[0] not in current:
                 monitor.store.delete(key)
-    if monitor.config.columns.hides:  # records as they were captured must not stay here
-        for info in manifest.replayed:
-            monitor.store.delete(info.key)
-    return intake
 
 
 def _sum(parts: Iterable[Counter[str]]) -> dict[str, int]:
@@ -198,7 +217,14 @@ def _parts(monitor: Monitor, window: Window, batches: list[Batch]) -> Iterable[_
 
 
 def _prints(monitor: Monitor, parts: Iterable[_Part]) -> list[Fingerprints]:
-    return [Fingerprints.unpack(monitor.store.get(f"{part.key}.arrow")) for part in parts]
+    found = []
+    for part in parts:
+        prints = Fingerprints.unpack(monitor.store.get(f"{part.key}.arrow"))
+        keep = np.ones(len(prints), bool)
+        for at, count in part.without:
+            keep[at : at + count] = False
+        found.append(prints if keep.all() else prints.take(np.flatnonzero(keep)))
+    return found
 
 
 def _repeats(monitor: Monitor, window: Window, parts: list[_Part]) -> tuple[list[Any], dict[str, int]]:
@@ -234,9 +260,16 @@ def _parts_of_run_before(monitor: Monitor, window: Window) -> list[_Part]:
 def _earlier_parts(monitor: Monitor, target: Window, run: Window) -> list[_Part]:
     """What other runs had brought to a window before this run; that of the run just before is looked at anyway."""
     seen = visible_runs(monitor, target, run)
-    others = [other for other in seen if other not in (run, run.shift(-1))]
-    found = [brought_by(monitor, target, other) for other in others]
-    return [_Part(target, key, rows) for item in found for key, rows, _ in item.parts]
+    dated = monitor.config.capture.dates != "nothing"
+    others = [other for other in seen if other != run and not (dated and other == run.shift(-1))]
+    if is_complete(monitor, run):  # read once more, maybe in another way: later runs may have brought these records
+        others += [other for other in runs_with_arrivals(monitor, target) if other > run and other not in others]
+    found = [(other, brought_by(monitor, target, other)) for other in others]
+    return [
+        _Part(target, key, rows, dropped if other > run else ())
+        for other, item in found
+        for key, rows, dropped in item.parts
+    ]
 
 
 def visible_runs(monitor: Monitor, window: Window, until: Window) -> list[Window]:
@@ -320,47 +353,76 @@ def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tup
     Sides are not stored while they wait, since nothing may be stored that privacy forbids: their objects are read
     once more.
     """
-    manifest = load_manifest(monitor, window)
-    candidates: dict[str, tuple[ObjectInfo, str, set[str]]] = {}
-    for info, since, key in _waited(monitor, window):
-        candidates.setdefault(info.key, (info, since, set()))[2].add(key)
-    for batch in batches:
-        for key, _, index in batch.waiting:
-            info = manifest.objects[index]
-            candidates.setdefault(info.key, (info, window.label, set()))[2].add(key)
-    sorter = Sorter(monitor, window, len(batches), manifest_reader(monitor, manifest))
-    pairs = Pairs()
-    since_of: dict[str, tuple[ObjectInfo, str]] = {}
-    for info, since, keys in candidates.values():
+    sorter = Sorter(monitor, window, len(batches), manifest_reader(monitor, load_manifest(monitor, window)))
+    pairs, left = Pairs(), []
+    place_of: dict[str, tuple[ObjectInfo, str]] = {}
+    for info, keys in _candidates(monitor, window, batches):
         for half in reread(monitor, info):
             if isinstance(half, Half) and half.key in keys:
-                since_of.setdefault(half.key, (info, since))
+                place_of[half.key] = (info, keys.pop(half.key))
                 sorter.add(pairs.add(half, 0))
-    left = []
-    for half in pairs.rest():
-        info, since = since_of[half.key]
-        if monitor.window(since).end + monitor.config.capture.late <= window.start:
+        for key, since in sorted(keys.items()):  # the object has gone, or is another one now
+            if _is_over(monitor, since, window):
+                sorter.add([Quarantined(Reason.MISSING_OBJECT, "a side that waited", Origin(info.key, 0, b""))])
+            else:
+                left.append(_Waiting(info, since, 1, key))
+    rest, again = _without_those_that_came_before(monitor, window, batches, pairs.rest())
+    for half in rest:
+        info, since = place_of[half.key]
+        if _is_over(monitor, since, window):
             sorter.add([alone(half)])
         else:
             left.append(_Waiting(info, since, max(len(half.rows), 1), half.key))
     sorter.close()
+    sorter.batch.repeated = pairs.repeated + again
+    sorter.batch.read += sorter.batch.repeated
     _write_waiting(monitor, window, left)
     return sorter.batch, left
 
 
+def _candidates(monitor: Monitor, window: Window, batches: list[Batch]) -> list[tuple[ObjectInfo, dict[str, str]]]:
+    """The objects with sides that wait; of each side its key, and since which run it waits."""
+    manifest = load_manifest(monitor, window)
+    found: dict[str, tuple[ObjectInfo, dict[str, str]]] = {}
+    for info, since, key in _waited(monitor, window):
+        found.setdefault(info.key, (info, {}))[1][key] = since
+    for number, batch in enumerate(batches):
+        objects = manifest.objects if number < len(manifest.batches) else manifest.replayed
+        for key, _, index in batch.waiting:
+            found.setdefault(objects[index].key, (objects[index], {}))[1].setdefault(key, window.label)
+    return list(found.values())
+
+
+def _without_those_that_came_before(
+    monitor: Monitor, window: Window, batches: list[Batch], halves: list[Half]
+) -> tuple[list[Half], int]:
+    """The sides of inferences that are not there yet, and how many rows the other sides have."""
+    if not halves:
+        return [], 0
+    windows = {Window.containing(half.event_time, window.every) for half in halves if half.event_time}
+    parts = [*_parts(monitor, window, batches), *_parts_of_run_before(monitor, window)]
+    parts += [part for target in sorted(windows) for part in _earlier_parts(monitor, target, window)]
+    prints = Fingerprints.concat(_prints(monitor, parts))
+    known = set(zip(prints.ids.tolist(), prints.ids2.tolist(), strict=True))
+    new = [half for half in halves if not half.ids or not known.issuperset(id_fingerprints(half.ids))]
+    return new, sum(len(half.rows) for half in halves) - sum(len(half.rows) for half in new)
+
+
+def _is_over(monitor: Monitor, since: str, window: Window) -> bool:
+    """Whether a side has waited long enough."""
+    return monitor.window(since).end + monitor.config.capture.late <= window.start
+
+
 def _waited(monitor: Monitor, window: Window) -> list[tuple[ObjectInfo, str, str]]:
-    before = (window.shift(-back) for back in range(1, late_windows(monitor) + 2))
-    last = next((past for past in before if monitor.started(past) and is_complete(monitor, past)), None)
+    """What waited after the last run before this one, however long ago that was."""
+    names = monitor.store.folders(monitor.layout.windows)
+    before = sorted(past for name in names if (past := monitor.window_or_none(name)) is not None and past < window)
+    last = next((past for past in reversed(before) if is_complete(monitor, past)), None)
     key = monitor.layout.waiting(last) if last else ""
     if not key or not monitor.store.exists(key):
         return []
     body = documents.decode(monitor.store.get(key), WAITING, 1, key)
     return [(ObjectInfo(i["key"], i["size"], i["etag"]), i["since"], i["inference"]) for i in body["sides"]]
-
-
-def late_windows(monitor: Monitor) -> int:
-    """How many windows back captures may still come for."""
-    return -(-monitor.config.capture.late // LENGTHS[monitor.config.every])
 
 
 def _write_waiting(monitor: Monitor, window: Window, left: list[_Waiting]) -> None:

@@ -70,23 +70,28 @@ class PartWriter:
     def add(self, table: pa.Table) -> None:
         """Add some records."""
         self._held.append(table)
-        while sum(part.num_rows for part in self._held) >= PART_ROWS:
+        while self.held >= PART_ROWS:
             self._write(PART_ROWS)
 
-    def close(self) -> None:
+    @property
+    def held(self) -> int:
+        """Records that are not written yet."""
+        return sum(part.num_rows for part in self._held)
+
+    def flush(self) -> None:
         """Write what is held."""
-        held = sum(part.num_rows for part in self._held)
-        if held:
-            self._write(held)
+        if self.held:
+            self._write(self.held)
 
     def _write(self, rows: int) -> None:
         held = pa.concat_tables(self._held)
         table, self._held = held.slice(0, rows), [held.slice(rows)]
+        prints = Fingerprints.of(table)  # a fold depends on what else is in the part
         known = self._baseline.known_categories() if self._baseline else {}
         table = privacy.folded(table, self._monitor.config.columns, known)
         key = self._monitor.layout.part(*self._place, len(self.target.rows), self._reader)
         store, version = self._monitor.store, self._baseline.version if self._baseline else ""
-        store.put(f"{key}.arrow", Fingerprints.of(table).pack())
+        store.put(f"{key}.arrow", prints.pack())
         store.put(f"{key}.bin", profile_of(table, self._baseline).pack(baseline=version))
         store.put(f"{key}.parquet", records.to_parquet(table))
         self.target.rows.append(rows)

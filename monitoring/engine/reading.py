@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from monitoring import documents
 from monitoring.capture import privacy, records
-from monitoring.capture.objects import CaptureObject
+from monitoring.capture.objects import CaptureObject, compression
 from monitoring.capture.ordered import THREADS, in_order
 from monitoring.capture.pinning import Manifest, load_manifest
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, quarantine_lines
 from monitoring.capture.readers import Found, read_object, reader, readers
 from monitoring.capture.records import Half, Row, Sorted, Typed
 from monitoring.engine.halves import Pairs
-from monitoring.engine.parts import PartWriter, Target
+from monitoring.engine.parts import PART_ROWS, PartWriter, Target
 from monitoring.errors import ConflictError, MonitorError, ObjectMissingError, PinnedObjectChangedError
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo, Store
@@ -34,10 +34,14 @@ KIND, SCHEMA_VERSION = "batch", 1
 POOL_ROWS = 1 << 16
 # Objects up to this size are read whole, several at once; larger ones in pieces.
 _LARGEST_WHOLE = 8 * 2**20
+_LARGEST_PACKED = 2**20
 _ROWS_TYPED = 1 << 13
 _MOST_ASIDE = 1 << 14
 _QUARANTINE_BYTES = 32 * 2**20
 _US = 1_000_000
+# No window is named outside of these years, and no computer wrote a log in them.
+_FIRST_MOMENT = int(datetime(1900, 1, 8, tzinfo=UTC).timestamp()) * _US
+_LAST_MOMENT = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * _US
 # How the time of an object stands in the key of a record that was taken out of the quarantine
 TIME = "%Y%m%dT%H%M%S"
 NO_TIME = "19700101T000000"
@@ -56,6 +60,7 @@ class Batch:
         targets: What it brought, by window.
         content: Hash of every object's key and content.
         waiting: Sides whose other side is not in the batch: their keys, sides and objects.
+        earlier: Windows that an earlier reading of the batch brought records to.
     """
 
     reader: str
@@ -66,6 +71,7 @@ class Batch:
     targets: dict[Window, Target] = field(default_factory=dict)
     content: str = ""
     waiting: list[tuple[str, str, int]] = field(default_factory=list)
+    earlier: set[str] = field(default_factory=set)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -78,6 +84,7 @@ class Batch:
             "targets": {window.label: target.to_json() for window, target in sorted(self.targets.items())},
             "content": self.content,
             "waiting": self.waiting,
+            "earlier": sorted(self.earlier),
         }
 
 
@@ -96,6 +103,7 @@ def load_batch(monitor: Monitor, window: Window, batch: int) -> Batch:
         targets,
         body["content"],
         waiting,
+        set(body["earlier"]),
     )
 
 
@@ -114,7 +122,8 @@ def read_batch(monitor: Monitor, window: Window, number: int) -> None:
     there = monitor.store.exists(monitor.layout.batch(window, number))
     before = load_batch(monitor, window, number) if there else Batch("", "")
     how = (manifest_reader(monitor, manifest), _tag(manifest, number))
-    if (before.reader, before.etag) == how:
+    # what was taken out of the quarantine is read once: it may not be kept
+    if there and ((before.reader, before.etag) == how or number == len(manifest.batches)):
         return
     sorter = Sorter(monitor, window, number, how[0], bounded=number < len(manifest.batches))
     digest = hashlib.sha256()
@@ -131,6 +140,7 @@ def read_batch(monitor: Monitor, window: Window, number: int) -> None:
     batch.etag, batch.content = how[1], digest.hexdigest()
     batch.waiting, batch.repeated = pairs.unpaired(), pairs.repeated
     batch.read += pairs.repeated
+    batch.earlier = (before.earlier | {target.label for target in before.targets}) - {w.label for w in batch.targets}
     document = documents.encode(KIND, SCHEMA_VERSION, batch.to_json())
     monitor.store.put(monitor.layout.batch(window, number), document)
     while monitor.store.exists(monitor.layout.quarantine(window, number, sorter.files)):  # of an earlier reading
@@ -199,7 +209,7 @@ class Sorter:
         self._type()
         self._sort(0)
         for window, writer in sorted(self._writers.items()):
-            writer.close()
+            writer.flush()
             self.batch.targets[window] = writer.target
         self._write_quarantine(0)
 
@@ -224,6 +234,14 @@ class Sorter:
         if not done.table.num_rows:
             return
         moments = done.table["event_time"].cast(pa.int64()).to_numpy()
+        odd = np.flatnonzero((moments < _FIRST_MOMENT) | (moments >= _LAST_MOMENT))
+        if len(odd):
+            detail = "the time is not of these centuries"
+            self._set_aside([Quarantined(Reason.BAD_EVENT_TIME, detail, done.origin(int(row))) for row in odd])
+            usual = np.flatnonzero((moments >= _FIRST_MOMENT) & (moments < _LAST_MOMENT))
+            if len(usual):
+                self._route(done.take(usual))
+            return
         first = Window.containing(_moment(int(moments.min())), every)
         length = int((first.end - first.start).total_seconds()) * _US
         places = (moments - int(first.start.timestamp()) * _US) // length
@@ -237,6 +255,8 @@ class Sorter:
             if window not in self._writers:
                 self._writers[window] = PartWriter(self._monitor, window, self._window, self._number, self.batch.reader)
             self._write(self._writers[window], done, rows)
+        while sum(writer.held for writer in self._writers.values()) >= 2 * PART_ROWS:
+            max(self._writers.values(), key=lambda writer: writer.held).flush()
 
     def _out_of_bounds(self, window: Window) -> Reason | None:
         if self._bounds is None or self._bounds[0] <= window <= self._bounds[1]:
@@ -285,12 +305,7 @@ def _objects(
             if not monitor.store.exists(info.key):
                 yield index, info, lambda: "", [_gone(info, None)]
                 continue
-            data = monitor.store.get(info.key)
-            # its format and the time of the object that it comes from are folders of the key
-            kind, written, _ = info.key.removeprefix(monitor.layout.replays).split("/", 2)
-            captured = CaptureObject.of(info.key, data, datetime.strptime(written, TIME).replace(tzinfo=UTC))
-            found = read_object(captured, monitor.config, [reader(kind)])
-            yield index, info, _hash_of(data), found
+            yield index, info, *_replayed(monitor, info)
         return
     indices = manifest.batches[number]
     store, _ = monitor.source(monitor.config.capture.uri)
@@ -298,6 +313,15 @@ def _objects(
         jobs = _jobs(monitor, store, [manifest.objects[i] for i in indices], again=again)
         for index, read in zip(indices, in_order(lambda job: job(), jobs, pool), strict=True):
             yield index, *read
+
+
+def _replayed(monitor: Monitor, info: ObjectInfo) -> tuple[Content, Iterable[Found]]:
+    """Records that were taken out of the quarantine."""
+    data = monitor.store.get(info.key)
+    # their format and the time of the object that they come from are folders of the key
+    kind, written, _ = info.key.removeprefix(monitor.layout.replays).split("/", 2)
+    captured = CaptureObject.of(info.key, data, datetime.strptime(written, TIME).replace(tzinfo=UTC))
+    return _hash_of(data), read_object(captured, monitor.config, [reader(kind)])
 
 
 def _hash_of(data: bytes) -> Content:
@@ -310,18 +334,20 @@ def _jobs(monitor: Monitor, store: Store, infos: list[ObjectInfo], *, again: boo
         if isinstance(content, MonitorError):
             yield partial(_unreadable, monitor, store, info, content, again=again)
         elif content is None:
-            yield partial(_read_in_pieces, monitor, store, info)
+            yield partial(_read_in_pieces, monitor, store, info, again=again)
         else:
             yield partial(_read_whole, monitor, info, content)
 
 
 def _read_whole(monitor: Monitor, info: ObjectInfo, data: bytes) -> Read:
     captured = CaptureObject.of(info.key, data, info.modified)
-    found = list(read_object(captured, monitor.config, readers(monitor.config)))
-    return info, _hash_of(data), found
+    found = read_object(captured, monitor.config, readers(monitor.config))
+    # how much is in what is compressed is not known: it is not held
+    packed = len(data) > _LARGEST_PACKED and compression(data[:4])
+    return info, _hash_of(data), found if packed else list(found)
 
 
-def _read_in_pieces(monitor: Monitor, store: Store, info: ObjectInfo) -> Read:
+def _read_in_pieces(monitor: Monitor, store: Store, info: ObjectInfo, *, again: bool) -> Read:
     digest, hashed = hashlib.sha256(), 0
 
     def stream() -> Iterator[bytes]:
@@ -335,6 +361,8 @@ def _read_in_pieces(monitor: Monitor, store: Store, info: ObjectInfo) -> Read:
         try:
             yield from read_object(captured, monitor.config, readers(monitor.config))
         except (ConflictError, ObjectMissingError) as error:
+            if again:
+                raise _changed(store, info) from error
             yield _gone(info, error)
 
     def content() -> str:
@@ -353,12 +381,7 @@ def _unreadable(monitor: Monitor, store: Store, info: ObjectInfo, error: Monitor
         PinnedObjectChangedError: It was read before, and what was read cannot be repeated.
     """
     if again:
-        where = f"{store.uri}/{info.key}"
-        raise PinnedObjectChangedError(
-            "the object was changed after it had been read",
-            where=where,
-            hint="put it back, or keep what was read: run with the configuration of then",
-        ) from error
+        raise _changed(store, info) from error
     try:
         if isinstance(error, ConflictError):
             return _read_whole(monitor, info, store.get(info.key))  # what is there now
@@ -367,17 +390,29 @@ def _unreadable(monitor: Monitor, store: Store, info: ObjectInfo, error: Monitor
     return info, lambda: "", [_gone(info, error)]
 
 
+def _changed(store: Store, info: ObjectInfo) -> PinnedObjectChangedError:
+    return PinnedObjectChangedError(
+        "the object was changed after it had been read",
+        where=f"{store.uri}/{info.key}",
+        hint="put it back, or keep what was read: run with the configuration of then",
+    )
+
+
 def _gone(info: ObjectInfo, error: MonitorError | None) -> Quarantined:
     reason = Reason.CHANGED_OBJECT if isinstance(error, ConflictError) else Reason.MISSING_OBJECT
     return Quarantined(reason, f"between listing and reading, {info.size} bytes", Origin(info.key, 0, b""))
 
 
-def reread(monitor: Monitor, info: ObjectInfo) -> list[Found]:
+def reread(monitor: Monitor, info: ObjectInfo) -> Iterator[Found]:
     """What is in one object that was read before; nothing when it has gone."""
+    if info.key.startswith(monitor.layout.replays):
+        yield from _replayed(monitor, info)[1] if monitor.store.exists(info.key) else []
+        return
     store, _ = monitor.source(monitor.config.capture.uri)
     try:
         if info.size <= _LARGEST_WHOLE:
-            return list(_read_whole(monitor, info, store.get(info.key))[2])
-        return list(_read_in_pieces(monitor, store, info)[2])
-    except ObjectMissingError as error:
-        return [_gone(info, error)]
+            yield from _read_whole(monitor, info, store.get(info.key))[2]
+        else:
+            yield from _read_in_pieces(monitor, store, replace(info, etag=""), again=False)[2]
+    except ObjectMissingError:
+        return

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring.errors import StoredDocumentError
 from monitoring.window import Window
 
 LABEL_SCHEMA = pa.schema([("event_id", pa.string()), ("label", pa.string())])
@@ -65,6 +66,8 @@ def join(event_ids: pa.ChunkedArray, epochs: Iterable[pa.Table]) -> Joined:
         epochs: Label tables (`event_id`, `label`), oldest first.
     """
     place = {event_id: i for i, event_id in enumerate(event_ids.to_pylist())}
+    if len(place) < len(event_ids):
+        raise StoredDocumentError("records of one event id stand in a window twice", hint="run the window again")
     labels: list[str | None] = [None] * len(place)
     conflicting: set[int] = set()
     read = superseded = elsewhere = 0

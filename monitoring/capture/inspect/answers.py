@@ -21,6 +21,8 @@ _PREDICTION = re.compile(
 _CLASS = re.compile(r"label|class|category|pred(ict(ion|ed)?)?s?_.*")
 _POSITION = re.compile(r"y\d+")
 _MOST_CLASSES = 20
+# So many of the calls have an answer: those that failed have none
+_MOST_CALLS = 0.8
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,16 @@ def answer(fields: Sequence[Described], given: set[str], *, alone: bool) -> Answ
         alone: Whether the fields are those of the answer, and of nothing else.
     """
     own = [item for item in fields if item.name in given] if given else list(fields)
-    usable = [item for item in own if item.kind in ("numeric", "categorical") and not item.sparse]
+    usable = [
+        item for item in own if item.kind in ("numeric", "categorical") and item.present >= _MOST_CALLS * item.rows
+    ]
     if alone and usable and all(_POSITION.fullmatch(item.name) for item in own):
         return _by_position(usable, own)
-    scores = [item for item in usable if item.share and _SCORE.fullmatch(words(item.name))]
+    scores = [item for item in usable if item.near_share and _SCORE.fullmatch(words(item.name))]
     exact = bool(scores)
     if not exact:
-        scores = [item for item in usable if item.share and not item.truth and _LIKE_SCORE.fullmatch(words(item.name))]
+        like = [item for item in usable if item.near_share and not item.truth]
+        scores = [item for item in like if _LIKE_SCORE.fullmatch(words(item.name))]
     score, note = _one_of(scores)
     predictions = [item for item in usable if item not in scores and _PREDICTION.fullmatch(words(item.name))]
     if alone:

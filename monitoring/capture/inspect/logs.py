@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from monitoring.capture.inspect.folders import common, is_unpadded
-from monitoring.capture.inspect.probe import REQUEST, Seen
+from monitoring.capture.inspect.probe import REQUEST, RESPONSE, Rows, Seen
 from monitoring.capture.inspect.roles import Meaning, meaning_apart, meaning_together
 from monitoring.capture.inspect.values import describe, flat
 from monitoring.capture.readers.rows import parse_time
@@ -20,11 +20,15 @@ from monitoring.config.model import Schedule
 Folder = tuple[str, ...]
 # Columns that are the same, as a share of all, make one log of the objects in several folders.
 _ALIKE = 0.6
+# Columns are those that so many of the first rows of an object have.
+_SOME_ROWS, _USUAL = 10, 0.3
 # A log has at least this share of the objects, or this many; what has less lies beside it.
 _LEAST_SHARE, _LEAST = 0.05, 3
 _IN_TIME = 0.9
 # More inferences than this would be set aside as too late or in the future: folders are then no help.
 _ASTRAY = 0.02
+# What an answer without a name is called, if it is the only one
+_UNNAMED = f"{RESPONSE}0"
 _LATE: timedelta = Capture.model_fields["late"].default
 
 
@@ -194,9 +198,14 @@ def _alike(one: Log, other: Log) -> bool:
     if not _has_rows(one) or not _has_rows(other):  # a log of schemas
         return one.formats == other.formats and one.folder[:-1] == other.folder[:-1]
     sides = [(_columns(one, side), _columns(other, side)) for side in ("request", "response")]
-    both = [len(ours & theirs) >= _ALIKE * len(ours | theirs) for ours, theirs in sides if ours and theirs]
+    both = [_overlap(ours, theirs) for ours, theirs in sides if ours and theirs]
     together = all(seen.together for seen in [*one.objects, *other.objects])
     return all(both) and (set(one.formats) == set(other.formats) or (bool(both) and together))
+
+
+def _overlap(ours: set[str], theirs: set[str]) -> bool:
+    one_answer = len(ours) == len(theirs) == 1 and _UNNAMED in ours | theirs
+    return one_answer or len(ours & theirs) >= _ALIKE * len(ours | theirs)
 
 
 def _has_rows(log: Log) -> bool:
@@ -210,8 +219,20 @@ def _is_positional(log: Log) -> bool:
 
 
 def _columns(log: Log, side: str) -> set[str]:
-    rows = (row for seen in log.objects for row in getattr(seen, side)[:5])
-    return {path for row in rows for path, _ in flat(row)}
+    rows = _with_names([row for seen in log.objects for row in getattr(seen, side)[:_SOME_ROWS]])
+    found = Counter(path for row in rows for path, _ in flat(row))
+    # calls that failed say something else
+    return {path for path, count in found.items() if count >= _USUAL * len(rows)} or set(found)
+
+
+def _with_names(rows: Rows) -> Rows:
+    """Rows, the only answer of which has the same name in all, also where a body in CSV says none."""
+    names = {name for row in rows for name in row} - {_UNNAMED}
+    plain = all(len(row) <= 1 and not isinstance(value, list | dict) for row in rows for value in row.values())
+    if len(names) != 1 or not plain:
+        return rows
+    name = names.pop()
+    return [dict(zip([name], row.values(), strict=False)) for row in rows]
 
 
 def _explain(log: Log) -> None:
@@ -222,7 +243,7 @@ def _explain(log: Log) -> None:
         identified = any(seen.format not in ("parquet", "jsonl", "csv") for seen in log.objects)
         log.meaning = meaning_together(request.values(), roles, identified=identified)
     else:
-        response = describe([row for seen in log.objects for row in seen.response])
+        response = describe(_with_names([row for seen in log.objects for row in seen.response]))
         attributes = describe([row for seen in log.objects for row in seen.attributes])
         log.meaning = meaning_apart(
             request.values(), response.values(), attributes.values(), positional=_is_positional(log)
@@ -267,5 +288,18 @@ def _date(log: Log, times: dict[str, list[datetime]]) -> None:
     elif astray > _ASTRAY * total:
         log.dated_by = "nothing"
         log.notes.append(f"{astray} of {total} inferences were made long before, or after, the time of their folder")
+    elif not total and _written_astray(log) > _ASTRAY * len(log.objects):
+        log.dated_by = "nothing"
+        log.notes.append(
+            "rows do not say when they were made, and objects were written long after the time of their folder:"
+            " the time when an object was written counts, and copies have another one"
+        )
     else:
         log.dated_by = "delivery"
+
+
+def _written_astray(log: Log) -> int:
+    """How many objects were written when no run looks into their folder any more."""
+    late = Schedule().settle + _LATE
+    ends = [(seen.written, seen.place.end) for seen in log.objects]
+    return sum(end is not None and written >= end + late for written, end in ends)

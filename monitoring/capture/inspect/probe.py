@@ -17,7 +17,7 @@ from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Quarantined, Reason
 from monitoring.capture.readers import BUILT_IN, Reader, reader
 from monitoring.capture.readers import csv as csv_files
-from monitoring.capture.readers.json_objects import first_object
+from monitoring.capture.readers.json_objects import begins_json, first_object
 from monitoring.capture.readers.jsonl import objects as json_rows
 from monitoring.capture.readers.noise import is_noise
 from monitoring.capture.readers.parquet import first_rows
@@ -29,6 +29,8 @@ HEAD_BYTES = 16 * 1024
 # Names for fields that have none: those of a request, and those of a response
 REQUEST, RESPONSE = "x", "y"
 _MOST_OUTPUTS = 32
+# What the answer is called behind the fields of an input
+_OUTPUT = "output"
 _WIDTH = re.compile(r"(\d+) fields, the model has")
 _DELIMITERS = (",", "\t", ";", "|", " ")
 _LINES = 50
@@ -131,38 +133,59 @@ class Probe:
         return seen
 
     def _records(self, captured: CaptureObject, known: Reader, seen: Seen) -> None:
-        found = self._read(captured, known)
+        if known.name == "sagemaker-batch" and not begins_json(captured.head(HEAD_BYTES)):
+            seen.csv = _joined(captured)
+            seen.roles = {_OUTPUT: "prediction"}
+        found = self._read(captured, known, seen.csv)
         widths = Counter(width for item in found if isinstance(item, Quarantined) and (width := _width(item)))
         if not widths and _all_scalars(found):
             widths[1] = 1
         if widths.total() > sum(isinstance(item, Row | Half) for item in found):
             self._width = widths.most_common(1)[0][0]
-            found = self._read(captured, known)
+            found = self._read(captured, known, seen.csv)
         for item in found:
             if isinstance(item, Row):
                 seen.together |= item.features is item.outputs
                 seen.request.append(item.features)
-                seen.response.append(item.outputs)
+                seen.response.append(item.outputs if item.features is item.outputs else _answer(item.outputs))
+            elif isinstance(item, Half) and item.side == "input":
+                seen.request.extend(item.rows)
             elif isinstance(item, Half):
-                (seen.request if item.side == "input" else seen.response).extend(item.rows)
+                seen.response.extend(map(_answer, item.rows))
             if isinstance(item, Row | Half):
                 seen.attributes.append(item.attributes)
                 seen.times += [item.event_time] if item.event_time else []
             elif isinstance(item, Quarantined):
                 seen.unread += 1
 
-    def _read(self, captured: CaptureObject, known: Reader) -> list[Any]:
-        return list(islice(known.read(captured, probing(self._width)), self._rows))
+    def _read(self, captured: CaptureObject, known: Reader, settings: Csv | None) -> list[Any]:
+        return list(islice(known.read(captured, probing(self._width, settings)), self._rows))
 
 
-def probing(width: int) -> ModelConfig:
-    """A model of which nothing is known but how many fields its requests have."""
+def probing(width: int, settings: Csv | None = None) -> ModelConfig:
+    """A model of which nothing is known but how many fields its requests have, and how its CSV is written."""
     columns = {
         "features": {f"{REQUEST}{place}": "numeric" for place in range(width)},
         "outputs": [f"{RESPONSE}{place}" for place in range(_MOST_OUTPUTS)],
         "score": "",
     }
-    return ModelConfig.model_validate({"name": "probe", "capture": {"uri": "probe"}, "columns": columns})
+    capture = {"uri": "probe", "csv": settings or Csv()}
+    return ModelConfig.model_validate({"name": "probe", "capture": capture, "columns": columns})
+
+
+def _joined(captured: CaptureObject) -> Csv:
+    """How an output of batch transform is written: the fields of the input, one answer, and the id and the time."""
+    line = captured.head(HEAD_BYTES).decode("utf-8", "replace").split("\n", 1)[0]
+    rows = _parsed([line], ",")
+    inputs = max(len(rows[0]) - 3, 0) if rows else 0
+    return Csv(header=False, columns=[*(f"{REQUEST}{place}" for place in range(inputs)), _OUTPUT])
+
+
+def _answer(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a response; of a frame without names, which has them by number as well, by place only."""
+    if f"{RESPONSE}0" not in fields or "0" not in fields:
+        return fields
+    return {name: value for name, value in fields.items() if not name.isdecimal()}
 
 
 def _width(item: Quarantined) -> int:
@@ -241,11 +264,11 @@ def _is_header(rows: list[list[str]]) -> bool:
     first = [name.strip() for name in rows[0]]
     if any(_is_number(name) for name in first) or len(set(filter(None, first))) < len(first) - 1:
         return False
-    return (
-        len(rows) < 2
-        or any(map(_is_number, rows[1]))
-        or all(re.fullmatch(r"[A-Za-z_][\w .-]*|", name) for name in first)
-    )
+    if len(rows) < 2 or any(map(_is_number, rows[1])):
+        return True
+    others = [row for row in rows if row != rows[0]]  # files that were joined have the line again
+    is_value = any(name and [name] == row[place : place + 1] for row in others for place, name in enumerate(first))
+    return not is_value and all(re.fullmatch(r"[A-Za-z_][\w .-]*|", name) for name in first)
 
 
 def _is_number(text: str) -> bool:

@@ -95,8 +95,10 @@ def meaning_together(fields: Iterable[Described], roles: dict[str, str], *, iden
             rest.remove(chosen)
 
     if not identified:
-        take("event id", *_event_id(rest))
-        take("event time", *_event_time(rest))
+        event_id, why, sure = _event_id(rest)
+        take("event id", event_id, why, sure=sure)
+        event_time, why = _event_time(rest)
+        take("event time", event_time, why, sure=not why)
     for role, is_one in _CALLS:
         take(role, next(filter(is_one, rest), None))
     given = {name for name, role in roles.items() if role == "prediction"}
@@ -191,29 +193,32 @@ def _is_code(item: Described) -> bool:
     return item.whole or item.kind == "categorical"
 
 
-def _event_id(fields: list[Described]) -> tuple[Described | None, str]:
+def _event_id(fields: list[Described]) -> tuple[Described | None, str, bool]:
     """The column that tells rows apart. One that is called so may come again, as duplicates do."""
     usable = [item for item in fields if item.kind in ("categorical", "numeric") and _is_code(item)]
     for name in EVENT_IDS:
         for item in usable:
             if name in (item.name, words(item.name)) and item.values == item.rows:
                 if item.distinct == item.values:
-                    return item, ""
+                    return item, "", True
                 if item.distinct >= _DUPLICATES * item.values:
-                    return item, f"{item.values - item.distinct} of {item.values} rows repeat one: they count once"
+                    why = f"{item.values - item.distinct} of {item.values} rows repeat one: they count once"
+                    return item, why, True
     for item in usable:
         # a number of the row is no id beyond its object
         if _IDENTIFIER.fullmatch(words(item.name)) and item.unique and item.values == item.rows and not item.sequence:
-            return item, "tells the rows apart"
-    return None, ""
+            return item, "tells the rows apart", False
+    return None, "", True
 
 
 def _event_time(fields: list[Described]) -> tuple[Described | None, str]:
-    times = [item for item in fields if item.kind == "time" and not item.sparse and item.values == item.present]
+    times = [item for item in fields if item.kind == "time" and not item.sparse]
     named = [item for name in EVENT_TIMES for item in times if item.name == name or words(item.name) == name]
     if named:
         return named[0], ""
-    return (times[0], "the first column of times") if times else (None, "")
+    # one that is sometimes empty is the time of something that does not always happen
+    always = [item for item in times if item.values == item.present]
+    return (always[0], "the first column of times") if always else (None, "")
 
 
 def _is_label(item: Described, roles: dict[str, str]) -> bool:

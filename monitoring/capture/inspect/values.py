@@ -17,11 +17,13 @@ from monitoring.capture.records import find, is_text
 Kind = Literal["numeric", "categorical", "text", "time", "reference", "nested", "empty"]
 # A column is of a kind when this share of its values is.
 _MOST = 0.99
+# A log may have faults: times, and scores by their names, are known among so many of them.
+_DESPITE_FAULTS = 0.95
 # With fewer values, that all differ or none does says nothing.
 ENOUGH = 20
 _MOST_COLUMNS, _MOST_ITEMS, _MOST_NESTED = 2000, 16, 6
 _LONG_TEXT = 50
-_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _NULLS = frozenset({"null", "none", "na", "nan"})
 _URI = re.compile(r"(?:s3|s3a|gs|https?|abfss?|wasbs?|file)://\S+")
 _DATED = re.compile(r"\d{4}-\d\d-\d\d.*|\d{8}(?:T\d{4,6}.*)?")
@@ -42,6 +44,7 @@ class Described:
         kind: What the values are.
         truth: Whether they are 0 and 1, or true and false.
         share: Whether they are numbers from 0 to 1.
+        near_share: Whether all but a few are.
         whole: Whether they are whole numbers.
         low: The smallest number.
         high: The largest number.
@@ -56,6 +59,7 @@ class Described:
     kind: Kind
     truth: bool = False
     share: bool = False
+    near_share: bool = False
     whole: bool = False
     low: float = math.nan
     high: float = math.nan
@@ -128,6 +132,7 @@ def _described(path: str, found: list[Any], rows: int) -> Described:
         steps = sum(b - a == 1 for a, b in pairwise(numbers))
         about |= {
             "share": min(numbers) >= 0 and max(numbers) <= 1,
+            "near_share": sum(0 <= number <= 1 for number in numbers) >= _DESPITE_FAULTS * len(values),
             "whole": whole,
             "low": min(numbers),
             "high": max(numbers),
@@ -149,15 +154,20 @@ def _kind(values: list[Any], path: str, distinct: int) -> Kind:
     texts = [value for value in values if isinstance(value, str)]
     if len(texts) < _MOST * len(values):
         return "nested" if any(isinstance(value, dict | list) for value in values) else "categorical"
-    if _most(texts, lambda text: _URI.fullmatch(text.strip()) is not None):
+    if _most(texts, lambda text: _is_uri(text.strip(), path)):
         return "reference"
     spaced = sum(" " in text.strip() for text in texts) > len(texts) / 2
     long = sum(map(len, texts)) > _LONG_TEXT * len(texts)
     return "text" if long or (spaced and len(texts) >= ENOUGH and distinct > 0.9 * len(texts)) else "categorical"
 
 
-def _most(values: list[Any], is_one: Any) -> bool:
-    return sum(map(bool, map(is_one, values))) >= _MOST * len(values)
+def _most(values: list[Any], is_one: Any, share: float = _MOST) -> bool:
+    return sum(map(bool, map(is_one, values))) >= share * len(values)
+
+
+def _is_uri(text: str, path: str) -> bool:
+    # a body that lies in a directory
+    return _URI.fullmatch(text) is not None or (path == "uri" and text.startswith("/"))
 
 
 def _is_null(value: Any) -> bool:
@@ -171,7 +181,7 @@ def _is_number(value: Any) -> bool:
         return math.isfinite(value)
     text = value.strip() if isinstance(value, str) else ""
     # what begins with a zero is a code
-    return any(map(str.isdigit, text)) and _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
 
 
 def _is_truth(value: Any) -> bool:
@@ -193,4 +203,4 @@ def _is_time(values: list[Any], path: str) -> bool:
         except ValueError:
             return False
 
-    return _most(values, is_one)
+    return _most(values, is_one, _DESPITE_FAULTS)

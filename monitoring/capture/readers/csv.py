@@ -192,27 +192,29 @@ class _Lines:
         decoder, rest = codecs.getincrementaldecoder(self._codec)(self._errors), ""
         first = True
         for piece in captured.pieces():
-            if isinstance(piece, Quarantined):
-                if piece.reason is Reason.TOO_LONG:
-                    rest += self._skip(piece, decoder)
-                    yield [rest] if rest else []
-                else:
-                    self._aside += self._cut_off(rest + self._half_of(decoder), piece.origin.offset)
-                self._aside.append(piece)
+            if isinstance(piece, Quarantined) and piece.reason is not Reason.TOO_LONG:
+                self._aside += [*self._cut_off(rest + self._half_of(decoder), piece.origin.offset), piece]
                 rest = ""
                 continue
-            data = piece.data
+            start = piece.origin if isinstance(piece, Quarantined) else piece
+            data = start.data
             if first:
-                decoder, data = self._begin(piece)
+                decoder, data = self._begin(start)
                 first = False
+            if isinstance(piece, Quarantined):
+                self._aside.append(piece)
+                rest += self._skip(piece, decoder)
+                yield [rest] if rest else []
+                rest = ""
+                continue
             *lines, rest = (rest + decoder.decode(data)).split("\n")
             yield [f"{line}\n" for line in lines]
         rest += self._half_of(decoder)
         yield [rest] if rest else []
 
-    def _begin(self, piece: Piece) -> tuple[codecs.IncrementalDecoder, bytes]:
+    def _begin(self, start: Piece | Origin) -> tuple[codecs.IncrementalDecoder, bytes]:
         """The decoder of the object, and its first bytes without a mark of their order."""
-        data, self._offset = piece.data, piece.offset
+        data, self._offset = start.data, start.offset
         if self._codec == "utf-16":
             self._codec = "utf-16-be" if data.startswith(_BIG_ENDIAN) else "utf-16-le"
             if data.startswith((_BIG_ENDIAN, _LITTLE_ENDIAN)):
@@ -222,13 +224,14 @@ class _Lines:
     def _skip(self, line: Quarantined, decoder: codecs.IncrementalDecoder) -> str:
         """Leave a line out that is too long; what ends the line before it."""
         start, end = line.origin.offset, line.origin.offset + line.length
-        if self._codec != "utf-16-le":
-            self._skipped.append((start, end))
-            return ""
-        # a line ends with the first byte of its line end
-        before = decoder.decode(b"\0") if decoder.getstate()[0] else ""
-        decoder.decode(b"\n")
-        self._skipped.append((start + len(before), end - 1))
+        # lines end with a byte, which may be one half of a character
+        odd = len(decoder.getstate()[0]) % 2
+        before = decoder.decode(line.origin.data[:odd], final=True)
+        start += odd
+        if self._codec.startswith("utf-16") and (end - start) % 2:
+            decoder.decode(b"\n")
+            end -= 1
+        self._skipped.append((start, end))
         return before
 
     def _half_of(self, decoder: codecs.IncrementalDecoder) -> str:

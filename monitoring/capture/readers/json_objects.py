@@ -40,6 +40,8 @@ def json_objects(captured: CaptureObject, known: Known) -> Iterator[Found]:
     for found in stream:
         if isinstance(found, Quarantined):
             yield found
+            if found.reason is Reason.TOO_LONG:
+                break
             continue
         pieces.append(found)
         if not _is_document(pieces[0].data) or sum(len(piece.data) for piece in pieces) > LONGEST_LINE:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from monitoring.capture.inspect.logs import Survey, survey
+from monitoring.capture.inspect.logs import Log, Survey, survey
 from monitoring.capture.inspect.probe import Seen
 from monitoring.capture.inspect.text import propose, quoted
 
@@ -90,3 +90,33 @@ def test_what_is_written_is_a_model() -> None:
     assert (config.columns.task, config.columns.score) == ("regression", "prediction")
     assert config.capture.dates == "delivery"
     assert config.schedule.start == DAY.date() - timedelta(days=1)  # it reads what came in the first hours of the 11th
+
+
+def test_an_answer_has_a_name_in_some_bodies_and_none_in_others() -> None:
+    named, unnamed = [{"score": i / 100} for i in range(30)], [{"y0": i / 100} for i in range(30)]
+    answers = [unnamed, named, unnamed[:2] + named, unnamed]
+    objects = [Seen(f"2024/01/{i + 11}/a", 100, DAY, "sagemaker", A, rows) for i, rows in enumerate(answers)]
+    log = survey(objects).logs[0]
+    assert (len(log.objects), log.meaning.answer.score, log.meaning.outputs) == (4, "score", ["score"])
+    two = [{"score": i / 100, "other": i} for i in range(30)]
+    objects = [
+        Seen(f"2024/01/{i + 11}/a", 100, DAY, "sagemaker", A, rows) for i, rows in enumerate([unnamed, two, two])
+    ]
+    assert len(survey(objects).logs[0].objects) == 2
+
+
+def test_copies_of_rows_without_a_time_are_not_looked_for_in_their_folders() -> None:
+    def log(written: datetime) -> Log:
+        objects = [Seen(f"2024/01/{day}/a", 100, written, "jsonl", A, A, together=True) for day in (11, 12)]
+        return survey(objects).logs[0]
+
+    assert log(DAY + timedelta(days=2)).dated_by == "delivery"
+    copied = log(DAY + timedelta(days=300))
+    assert (copied.dated_by, copied.start, len(copied.notes)) == ("nothing", None, 1)
+
+
+def test_calls_that_failed_do_not_make_another_log() -> None:
+    answers: list[dict[str, Any]] = [{"score": i / 100} for i in range(30)]
+    bodies = [answers, [*answers[:2], {"error": "no"}, *answers[2:]], answers]
+    objects = [Seen(f"2024/01/{i + 11}/a", 100, DAY, "sagemaker", A, rows) for i, rows in enumerate(bodies)]
+    assert len(survey(objects).logs[0].objects) == 3

@@ -85,6 +85,8 @@ def test_what_is_no_log() -> None:
         ("1 2 3\n4 5 6\n", " ", False),
         ("a,b\n", ",", True),
         ("x,1.5\ny,2\n", ",", False),
+        ("ann;paris\nbob;paris\n", ";", False),
+        ("name;town\nbob;paris\nname;town\n", ";", True),
         ("a\n1\n", ",", True),
         ('"a, b",c\n"x, y",1\n', ",", True),
     ],
@@ -114,3 +116,23 @@ def test_csv_is_read_as_it_is_written() -> None:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=";").writerows([["a", "b"], ["x;y", "1\n2"]])
     assert look(text.getvalue().encode(), "a.csv").request == [{"a": "x;y", "b": "1\n2"}]
+
+
+def test_a_joined_output_of_batch_transform() -> None:
+    line = '12.5,"a, t",0.27, 94bcc22a-0462-4bd1-92c9-b46a5aaec1aa,2024-01-11T10:00:00Z\n'
+    seen = look(line.encode() * 3, "a.csv.out")
+    assert seen.request == [{"x0": "12.5", "x1": "a, t", "output": "0.27"}] * 3
+    assert seen.csv is not None
+    assert seen.csv.columns == ["x0", "x1", "output"]
+    assert (seen.together, seen.roles) == (True, {"output": "prediction"})
+
+
+def test_the_answer_of_a_frame_without_names_is_known_by_its_place_only() -> None:
+    record = {
+        "specversion": "1.0",
+        "id": "i",
+        "type": "azureml.inference.model_outputs",
+        "time": "2024-01-11T10:00:00Z",
+    }
+    seen = look(json.dumps({**record, "data": [{"0": 0.25}, {"0": 0.5}]}).encode() + b"\n")
+    assert seen.response == [{"y0": 0.25}, {"y0": 0.5}]

@@ -158,3 +158,29 @@ def test_only_requests_or_only_responses() -> None:
     assert apart({"age": AMOUNTS}, {}).outputs == []
     found = apart({}, {"score": SHARES})
     assert ([column.role for column in found.columns], found.outputs) == (["score"], ["score"])
+
+
+def test_calls_that_failed_have_no_score() -> None:
+    found = [{"event_id": f"r{i}", "age": AMOUNTS[i], "score": SHARES[i]} for i in range(N)]
+    del found[0]["score"]
+    assert meaning_together(describe(found).values(), {}, identified=False).answer.score == "score"
+    for row in found[1 : N // 2]:
+        del row["score"]
+    assert meaning_together(describe(found).values(), {}, identified=False).answer.score == ""
+
+
+def test_a_time_that_is_sometimes_empty() -> None:
+    times = ["", *(f"2024-01-11T10:00:{i:02d}Z" for i in range(1, N))]
+    assert roles(timestamp=times)["timestamp"] == "event time"
+    assert roles(closed=times)["closed"] == "left out"
+
+
+def test_what_no_name_says_is_a_guess() -> None:
+    times = [f"2024-01-11T10:00:{i:02d}Z" for i in range(N)]
+    found = describe(rows(order_id=[f"o{i}" for i in range(N)], scored=times, age=AMOUNTS))
+    columns = meaning_together(found.values(), {}, identified=False).columns
+    assert [(column.role, column.sure) for column in columns] == [
+        ("event id", False),
+        ("event time", False),
+        ("feature", True),
+    ]

@@ -107,3 +107,22 @@ def test_words_of_a_name() -> None:
 
 def test_a_time_far_away_is_none() -> None:
     assert described([(NOON + timedelta(days=365 * 200)).isoformat()]).kind == "categorical"
+
+
+def test_ids_that_are_like_exponents_are_no_numbers() -> None:
+    assert described([f"e{i}" for i in MANY]).kind == "categorical"
+    assert described(["E5", "+e1", ".e3", "."]).kind == "categorical"
+
+
+def test_a_few_faults_do_not_hide_a_time_or_a_score() -> None:
+    times = [f"2024-01-11T10:00:{i:02d}Z" for i in MANY]
+    assert described([*times, "yesterday"]).kind == "time"
+    assert described([*times, "yesterday", "today"]).kind == "categorical"
+    item = described([*[0.25] * 30, 1.7])
+    assert (item.share, item.near_share) == (False, True)
+    assert not described([*[0.25] * 30, 1.7, -1]).near_share
+
+
+def test_the_uri_of_a_body_is_a_reference_in_a_directory_too() -> None:
+    assert described(["/data/a.png", "/data/b.png"], "uri").kind == "reference"
+    assert described(["/data/a.png", "/data/b.png"], "path").kind == "categorical"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitoring.capture import objects
 from monitoring.capture.objects import CaptureObject
-from monitoring.capture.quarantine import Quarantined
+from monitoring.capture.quarantine import Origin, Quarantined
 from monitoring.capture.readers import json_objects as module
 from monitoring.capture.readers.json_objects import begins_json, first_object, json_objects
 from tests.capture.readers.recorded import lines
@@ -91,6 +91,18 @@ def test_a_document_that_is_too_large_is_read_as_lines(monkeypatch: pytest.Monke
     monkeypatch.setattr(objects, "PIECE_BYTES", 50)
     data = b"[\n" + lines(ONE, *[TWO] * 5) + b"]\n"
     assert found(data) == ["not_json", ONE, *[TWO] * 5, "not_json"]
+
+
+def test_a_document_with_a_line_that_is_too_long_is_read_as_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(CaptureObject.pieces, "__defaults__", (50,))
+    data = b"[\n" + lines(ONE) + b"x" * 2000 + b"\n" + lines(TWO) + b"]\n"
+    result = list(json_objects(CaptureObject.of("k", data), is_record))
+    aside = {item.reason.value: item.origin.offset for item in result if isinstance(item, Quarantined)}
+    assert aside == {"too_long": data.index(b"xx"), "not_json": len(data) - 2}
+    assert [item for item in result if isinstance(item, tuple)] == [
+        (Origin("k", data.index(json.dumps(item).encode()), json.dumps(item).encode()), item) for item in (ONE, TWO)
+    ]
 
 
 def test_the_first_object_of_a_head() -> None:
