@@ -238,7 +238,7 @@ def _repeats(monitor: Monitor, window: Window, parts: list[_Part]) -> tuple[list
     for target, group in groupby(
         sorted(range(len(parts)), key=lambda i: (parts[i].window, i)), lambda i: parts[i].window
     ):
-        before = _prints(monitor, _earlier_parts(monitor, target, window))
+        before = _prints(monitor, _earlier_parts(monitor, target, window, and_later=is_complete(monitor, window)))
         if before:
             rows = np.concatenate([np.arange(ends[i], ends[i + 1]) for i in group])
             rows = rows[~drop[rows]]
@@ -257,12 +257,15 @@ def _parts_of_run_before(monitor: Monitor, window: Window) -> list[_Part]:
     return list(_parts(monitor, before, batches))
 
 
-def _earlier_parts(monitor: Monitor, target: Window, run: Window) -> list[_Part]:
-    """What other runs had brought to a window before this run; that of the run just before is looked at anyway."""
+def _earlier_parts(monitor: Monitor, target: Window, run: Window, *, and_later: bool = False) -> list[_Part]:
+    """What other runs had brought to a window before this run; that of the run just before is looked at anyway.
+
+    A run that is read once more, maybe in another way, must not bring again what later runs have brought.
+    """
     seen = visible_runs(monitor, target, run)
     dated = monitor.config.capture.dates != "nothing"
     others = [other for other in seen if other != run and not (dated and other == run.shift(-1))]
-    if is_complete(monitor, run):  # read once more, maybe in another way: later runs may have brought these records
+    if and_later:
         others += [other for other in runs_with_arrivals(monitor, target) if other > run and other not in others]
     found = [(other, brought_by(monitor, target, other)) for other in others]
     return [
