@@ -53,6 +53,12 @@ bench-capture: .venv/dev  ## reading captures beside DuckDB, S3 objects at once,
 bench-peers: .venv/dev  ## the same rows through five other tools; installs 5 GB into .bench (SIZE=, SEED=)
 	@$(BIN)/python -m benchmarks.peers --size $(SIZE) --seed $(SEED)
 
+.PHONY: fuzz
+fuzz: .venv/dev  ## look for inputs that break a reader (five minutes); installs Atheris into .bench/fuzz
+	@test -x .bench/fuzz/bin/python || $(BIN)/python -m venv .bench/fuzz
+	@$(BIN)/uv pip install --quiet --python .bench/fuzz/bin/python atheris==3.0.0
+	@PYTHONPATH=.:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') .bench/fuzz/bin/python tests/fuzz/fuzz_readers.py .bench/fuzz/corpus -max_total_time=300 -max_len=4096 -timeout=20 -artifact_prefix=.bench/fuzz/
+
 .PHONY: docs
 docs: .venv/dev  ## write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
