@@ -332,9 +332,7 @@ def quarantine_list(context: click.Context, name: str, text: str, *, as_json: bo
         example = escape(f"{group.example} ({group.key.rsplit('/', 1)[-1]})")
         table.add_row(group.window.label, group.reason, f"{group.records}", state if group.replayed else "", example)
     if groups:
-        for column in table.columns[:-1]:
-            column.min_width = max(map(len, map(str, (column.header, *column.cells))))
-        table.columns[-1].overflow = "ellipsis"
+        table.expand, table.columns[-1].ratio, table.columns[-1].overflow = True, 1, "ellipsis"
         Console().print(table)
     else:
         click.echo(f"{name}: nothing is in quarantine")
@@ -432,13 +430,17 @@ def _show_proposal(proposal: Proposal, path: Path) -> None:
     console, log = Console(), proposal.log
     what = f"{' and '.join(log.formats)} in {escape(proposal.uri)}"
     console.print(f"[bold]{escape(proposal.name)}[/]: {what}", soft_wrap=True)
-    folders = f"folders {log.pattern} say the time of {log.dated_by}" if log.pattern else "no folders name a time"
+    if not log.pattern or log.dated_by == "nothing":
+        folders = "no folders tell the time of the inferences"
+    else:
+        folders = f"folders {log.pattern} tell the time of {log.dated_by}"
     console.print(f"{len(log.objects)} objects and {log.rows} rows were looked at; {escape(folders)}", soft_wrap=True)
     table = _table("column", "type", "values", "role", "sure")
     for row in rows_of(proposal):
         table.add_row(*map(escape, row))
     for column, width in zip(table.columns, (21, 11, 11, 10, 21), strict=True):
         column.max_width, column.overflow = width, "ellipsis"
+    table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     console.print(table)
     for note in notes_of(proposal):
         console.print(f"note: {escape(note)}")
@@ -478,12 +480,22 @@ def _show(verdict: Verdict, monitor: Monitor, *, report: bool) -> None:
         table.add_row(finding.check, escape(finding.subject), f"{finding.status}", *cells, rows)
     if table.row_count:
         console.print(table)
+    console.print(_accounted(verdict), soft_wrap=True, highlight=False)
     decision = history.load_decision(monitor, verdict.window, verdict.revision)
     if decision is not None:
         console.print(f"decision: {decision.action}" + (f", failing since {decision.since}" if decision.since else ""))
     if report:
         key = monitor.layout.report(verdict.window, verdict.revision)
         console.print(f"report: {escape(monitor.store.uri)}/{key}", soft_wrap=True, highlight=False)
+
+
+def _accounted(verdict: Verdict) -> str:
+    """What became of the records, in one line."""
+    records = verdict.accounting["records"]
+    aside = sum(records["quarantined"].values())
+    counts = [f"{records['profiled']:,} kept", f"{records['duplicate']:,} duplicates", f"{aside:,} set aside"]
+    counts += [f"{records['waiting']:,} waiting for their other side"] if records["waiting"] else []
+    return f"records: {records['read']:,} read: {', '.join(counts)}"
 
 
 def _show_windows(rows: list[tuple[Monitor, Verdict]]) -> None:

@@ -122,11 +122,14 @@ def replay(monitor: Monitor, window: Window | None = None, reason: Reason | None
     for run, file, item in _items(monitor, window, reason):
         by_file[run, file, item.reason].append(item)
     written: list[str] = []
+    places: set[tuple[str, int]] = set()
     records = lost = 0
     taken = _taken(monitor)
     for (run, file, why), found in sorted(by_file.items()):
         # a record of many rows may stand here for each of them
-        items = list({(item.origin.key, item.origin.offset, item.length): item for item in found}.values())
+        own = {(item.origin.key, item.origin.offset): item for item in found}
+        items = [item for place, item in own.items() if place not in places]  # nor what two runs set aside
+        places |= own.keys()
         name = _name(run, file, why, found)
         contents: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
         for item in items:

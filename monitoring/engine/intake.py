@@ -356,7 +356,9 @@ def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tup
     Sides are not stored while they wait, since nothing may be stored that privacy forbids: their objects are read
     once more.
     """
-    sorter = Sorter(monitor, window, len(batches), manifest_reader(monitor, load_manifest(monitor, window)))
+    manifest = load_manifest(monitor, window)
+    how, bounded = manifest_reader(monitor, manifest), not manifest.replayed
+    sorter = Sorter(monitor, window, len(batches), how, bounded=bounded)
     pairs, left = Pairs(), []
     place_of: dict[str, tuple[ObjectInfo, str]] = {}
     for info, keys in _candidates(monitor, window, batches):

@@ -26,6 +26,7 @@ def environment_client() -> S3Client:
     """A boto3 client from the usual environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL_S3`, profiles, roles)."""
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
     from botocore.session import get_session
 
     session = get_session()
@@ -37,7 +38,10 @@ def environment_client() -> S3Client:
         max_pool_connections=32,
         s3={"addressing_style": "path" if os.environ.get("AWS_ENDPOINT_URL_S3") else "auto"},
     )
-    return boto3.Session(botocore_session=session).client("s3", config=config)
+    try:
+        return boto3.Session(botocore_session=session).client("s3", config=config)
+    except BotoCoreError as error:
+        raise ConfigError(f"no S3 client: {error}", hint="look at AWS_PROFILE and the other AWS_ variables") from error
 
 
 def open_store(uri: str, client: ClientFactory = environment_client) -> Store:

@@ -23,8 +23,8 @@ from monitoring.capture import scanner
 from monitoring.capture.objects import PIECE_BYTES, CaptureObject, Piece
 from monitoring.capture.ordered import THREADS, in_order
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
-from monitoring.capture.readers.calls import numbered
-from monitoring.capture.readers.payload import parse_body, request_rows, response_rows
+from monitoring.capture.readers.calls import ERROR_STATUS, numbered
+from monitoring.capture.readers.payload import is_error, parse_body, request_rows, response_rows
 from monitoring.capture.readers.rows import id_text
 from monitoring.capture.records import (
     FAILED_STATUS,
@@ -183,11 +183,17 @@ def rows_of(record: dict[str, Any], origin: Origin, columns: Columns) -> list[Ro
     response = _side(capture, "endpointOutput", Reason.NO_OUTPUT, needed=bool(columns.outputs) and not failed)
     inputs = None if request is None else request_rows(_payload(request), columns)
     try:
-        outputs = None if response is None else _outputs(response, columns, inputs)
+        answer = None if response is None else _payload(response)
+        error = is_error(answer, columns)
+        failed = failed or error
+        rows = None if inputs is None else len(inputs)
+        outputs = None if answer is None or error else response_rows(answer, columns, rows)
     except UnreadableError:
         if not failed:  # a failed call answers with anything
             raise
         outputs = None
+    if failed:
+        attributes = {columns.path(columns.status): ERROR_STATUS} | attributes
     count = len(inputs if inputs is not None else outputs or [])
     if not count:
         raise UnreadableError(Reason.ROW_COUNT, "no rows")
@@ -213,10 +219,6 @@ def _side(capture: dict[str, Any], name: str, reason: Reason, *, needed: bool) -
     if needed:
         raise UnreadableError(reason, f"no {name}")
     return None
-
-
-def _outputs(response: dict[str, Any], columns: Columns, inputs: list[Any] | None) -> list[dict[str, Any]]:
-    return response_rows(_payload(response), columns, None if inputs is None else len(inputs))
 
 
 def _event_id(record: dict[str, Any]) -> str:
