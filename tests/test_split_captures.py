@@ -12,6 +12,7 @@ from monitoring import pipeline
 from monitoring.engine.intake import Intake
 from monitoring.engine.windows import load_records
 from monitoring.judge import Verdict
+from monitoring.quarantine import replay
 
 MakeWorld = Callable[..., Any]
 
@@ -143,3 +144,42 @@ def test_a_pile_of_requests_and_responses_without_dates(make_world: MakeWorld) -
     _response(world, "c", "2024/01/12")
     again, _ = _run(world, 1)
     assert (again.window, again.numbers["rows"].value) == (world.window(0), 3)
+
+
+def test_a_side_that_comes_again_in_a_later_run_is_a_duplicate(make_world: MakeWorld) -> None:
+    world = _world(make_world)
+    _request(world, "a")
+    _response(world, "a")
+    _run(world, 0)
+    _request(world, "a", "2024/01/12")
+    _run(world, 1, 2, 3)
+    intakes = [Intake.load(world.monitor, world.window(number)) for number in (1, 2, 3)]
+    assert [(i.read, i.duplicate, i.waiting, i.quarantined) for i in intakes] == [
+        (1, 1, 0, {}),
+        (0, 0, 0, {}),
+        (0, 0, 0, {}),
+    ]
+
+
+def test_a_side_that_was_set_aside_finds_the_other_one_after_a_replay(make_world: MakeWorld) -> None:
+    world = _world(make_world)
+    _request(world, "a")
+    _run(world, 0, 1, 2)
+    assert Intake.load(world.monitor, world.window(2)).quarantined == {"no_output": 1}
+    assert replay(world.monitor).records == 1
+    _run(world, 3)
+    assert Intake.load(world.monitor, world.window(3)).waiting == 1
+    _response(world, "a", "2024/01/15")
+    _run(world, 4)
+    assert _ids(world, 0) == ["a"]
+
+
+def test_a_side_is_set_aside_after_an_outage_or_when_its_object_has_gone(make_world: MakeWorld) -> None:
+    world = _world(make_world)
+    _request(world, "a")
+    _request(world, "b")
+    _run(world, 0)
+    world.monitor.store.delete("captures/toy/2024/01/11/b-request.json")
+    _run(world, 6)
+    found = [Intake.load(world.monitor, world.window(n)).quarantined for n in range(3, 7)]
+    assert found == [{"missing_object": 1, "no_output": 1}, {}, {}, {}]

@@ -356,12 +356,13 @@ def _join_waiting(monitor: Monitor, window: Window, batches: list[Batch]) -> tup
     Sides are not stored while they wait, since nothing may be stored that privacy forbids: their objects are read
     once more.
     """
-    manifest = load_manifest(monitor, window)
-    how, bounded = manifest_reader(monitor, manifest), not manifest.replayed
+    candidates = _candidates(monitor, window, batches)
+    how = manifest_reader(monitor, load_manifest(monitor, window))
+    bounded = not any(info.key.startswith(monitor.layout.replays) for info, _ in candidates)
     sorter = Sorter(monitor, window, len(batches), how, bounded=bounded)
     pairs, left = Pairs(), []
     place_of: dict[str, tuple[ObjectInfo, str]] = {}
-    for info, keys in _candidates(monitor, window, batches):
+    for info, keys in candidates:
         for half in reread(monitor, info):
             if isinstance(half, Half) and half.key in keys:
                 place_of[half.key] = (info, keys.pop(half.key))
