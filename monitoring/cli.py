@@ -269,7 +269,7 @@ def status(context: click.Context, name: str | None, last: int, *, as_json: bool
     silent = []
     for model in names:
         monitor = _monitor(context, model)
-        found = [history.latest_verdict(monitor, window) for window in history.windows(monitor)[-last:]]
+        found = [history.latest_verdict(monitor, window) for window in monitor.windows()[-last:]]
         verdicts = [(monitor, verdict) for verdict in found if verdict is not None]
         rows += verdicts
         silent += [] if verdicts else [model]

@@ -13,13 +13,6 @@ from monitoring.monitor import Monitor
 from monitoring.window import Window
 
 
-def windows(monitor: Monitor) -> list[Window]:
-    """Every window with anything stored, oldest first."""
-    return [
-        window for name in monitor.store.folders(monitor.layout.windows) if (window := monitor.window_or_none(name))
-    ]
-
-
 def revisions(monitor: Monitor, window: Window) -> list[int]:
     """The window's revisions that have a verdict, ascending."""
     names = monitor.store.folders(monitor.layout.window(window))

@@ -49,6 +49,11 @@ class Monitor:
         except ConfigError:
             return None
 
+    def windows(self) -> list[Window]:
+        """Every window with anything stored, oldest first; a folder of another name, or of another length, is none."""
+        found = (self.window_or_none(name) for name in self.store.folders(self.layout.windows))
+        return sorted(window for window in found if window is not None)
+
     def as_of(self, window: Window) -> datetime:
         """When a window is first measured; labels collected before it count."""
         return window.end + self.config.schedule.settle

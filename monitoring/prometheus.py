@@ -58,7 +58,7 @@ def latest(store: Store, config: ModelConfig) -> Sample:
     """
     monitor = Monitor(store, config)
     try:
-        for window in reversed(history.windows(monitor)):
+        for window in reversed(monitor.windows()):
             verdict = history.latest_verdict(monitor, window)
             if verdict is not None:
                 return Sample(config.name, True, verdict, history.load_decision(monitor, window, 1))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from monitoring.capture.objects import CaptureObject
-from monitoring.capture.pinning import load_manifest, pinned
+from monitoring.capture.pinning import replayed_keys
 from monitoring.capture.quarantine import Quarantined, Reason, parse_quarantine
 from monitoring.capture.readers import reader, readers
 from monitoring.documents import fingerprint
@@ -75,7 +75,7 @@ def list_quarantine(monitor: Monitor, window: Window | None = None) -> list[Quar
     groups: dict[tuple[Window, Reason], list[tuple[str, Quarantined]]] = defaultdict(list)
     for run, file, item in _items(monitor, window, None):
         groups[run, item.reason].append((file, item))
-    taken = _taken(monitor)
+    taken = replayed_keys(monitor)
     waiting = {info.key for info in monitor.store.objects(monitor.layout.replays)}
     found = []
     for (run, reason), items in sorted(groups.items()):
@@ -124,7 +124,7 @@ def replay(monitor: Monitor, window: Window | None = None, reason: Reason | None
     written: list[str] = []
     places: set[tuple[str, int]] = set()
     records = lost = 0
-    taken = _taken(monitor)
+    taken = replayed_keys(monitor)
     for (run, file, why), found in sorted(by_file.items()):
         # a record of many rows may stand here for each of them
         own = {(item.origin.key, item.origin.offset): item for item in found}
@@ -254,10 +254,3 @@ def _items(monitor: Monitor, window: Window | None, reason: Reason | None) -> It
             for item in parse_quarantine(monitor.store.get(key)):
                 if reason in (None, item.reason):
                     yield run, file.removesuffix(".jsonl"), item
-
-
-def _taken(monitor: Monitor) -> set[str]:
-    """Replayed records that a run has read."""
-    names = monitor.store.folders(monitor.layout.windows)
-    windows = [run for name in names if (run := monitor.window_or_none(name)) is not None]
-    return {info.key for run in windows if pinned(monitor, run) for info in load_manifest(monitor, run).replayed}

@@ -106,7 +106,7 @@ def test_what_was_known_at_a_time(world: Any) -> None:
         assert known is not None
         assert known.revision == revision
     assert history.latest_verdict(world.monitor, first, first.end) is None
-    assert history.windows(world.monitor)[-1] == world.window(2)
+    assert world.monitor.windows()[-1] == world.window(2)
 
 
 def test_no_new_labels_no_new_look(make_world: MakeWorld) -> None:

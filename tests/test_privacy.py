@@ -291,7 +291,7 @@ def test_without_rules_the_quarantine_quotes_what_it_holds(tmp_path: Path) -> No
 
 
 def test_messages_quote_no_value(private: Monitor) -> None:
-    for window in history.windows(private):
+    for window in private.windows():
         for revision in history.revisions(private, window):
             decision = history.load_decision(private, window, revision)
             assert decision is not None

@@ -136,9 +136,7 @@ def _known(monitor: Monitor, windows: Iterable[Window]) -> set[tuple[str, str]]:
 
 def windows_with_manifest(monitor: Monitor) -> list[Window]:
     """The windows whose runs have pinned captures, oldest first."""
-    names = monitor.store.folders(monitor.layout.windows)
-    found = [monitor.window_or_none(name) for name in names]
-    return [window for window in found if window is not None and pinned(monitor, window)]
+    return [window for window in monitor.windows() if pinned(monitor, window)]
 
 
 def _later_runs(monitor: Monitor, window: Window) -> list[Window]:
@@ -201,9 +199,14 @@ def _unread(monitor: Monitor, window: Window) -> list[ObjectInfo]:
     waiting = monitor.store.objects(monitor.layout.replays)
     if not waiting:
         return []
-    others = [other for other in windows_with_manifest(monitor) if other != window]
-    taken = {info.key for other in others for info in load_manifest(monitor, other).replayed}
+    taken = replayed_keys(monitor, but_for=window)
     return [info for info in waiting if info.key not in taken]
+
+
+def replayed_keys(monitor: Monitor, *, but_for: Window | None = None) -> set[str]:
+    """The records taken out of the quarantine that a run has read, but for those of one run."""
+    runs = (run for run in windows_with_manifest(monitor) if run != but_for)
+    return {info.key for run in runs for info in load_manifest(monitor, run).replayed}
 
 
 def _batches(objects: list[ObjectInfo], batch_bytes: int, known: list[Reader]) -> list[list[int]]:

@@ -421,8 +421,7 @@ def _is_over(monitor: Monitor, since: str, window: Window) -> bool:
 
 def _waited(monitor: Monitor, window: Window) -> list[tuple[ObjectInfo, str, str]]:
     """What waited after the last run before this one, however long ago that was."""
-    names = monitor.store.folders(monitor.layout.windows)
-    before = sorted(past for name in names if (past := monitor.window_or_none(name)) is not None and past < window)
+    before = [past for past in monitor.windows() if past < window]
     last = next((past for past in reversed(before) if is_complete(monitor, past)), None)
     key = monitor.layout.waiting(last) if last else ""
     if not key or not monitor.store.exists(key):
