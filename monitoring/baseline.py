@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -118,7 +118,7 @@ def create_baseline(
 
 def learn_baseline(
     table: pa.Table,
-    labels: Sequence[bool | None],
+    labels: pa.Array,
     config: ModelConfig,
     *,
     version: str,
@@ -129,7 +129,7 @@ def learn_baseline(
 
     Args:
         table: Canonical records.
-        labels: One per record: positive or not; None without a label.
+        labels: One per record, null without a label, as `LabelledRows` has them.
         config: The model.
         version: The baseline's name.
         valid_from: From when it is valid.
@@ -140,12 +140,14 @@ def learn_baseline(
     for position, moment in enumerate(table["event_time"].to_pylist()):
         rows_of[Window.containing(moment, config.every)].append(position)
     scores, predictions = table["score"].to_numpy(), table["prediction"].to_numpy().astype(bool)
+    # the labels of other tasks are not learned from yet
+    actual = labels.to_pylist() if config.columns.task == "binary" else [None] * len(labels)
     profiles, outcomes = [], []
     for _, positions in sorted(rows_of.items()):
         profiles.append(WindowProfile.of(table.take(positions), spec))
-        labelled = [i for i in positions if labels[i] is not None and not np.isnan(scores[i])]
-        actual = np.array([labels[i] for i in labelled], bool)
-        outcomes.append(OutcomeProfile.of(scores[labelled], predictions[labelled], actual))
+        labelled = [i for i in positions if actual[i] is not None and not np.isnan(scores[i])]
+        positive = np.array([actual[i] for i in labelled], bool)
+        outcomes.append(OutcomeProfile.of(scores[labelled], predictions[labelled], positive))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
     limits = learn_limits(profiles, outcomes, longest=config.trailing_windows, hours=hours)
     reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits)
@@ -218,7 +220,7 @@ def _parse_pointer(monitor: Monitor, data: bytes | None) -> list[tuple[str, date
     return [(item["version"], datetime.fromisoformat(item["valid_from"])) for item in body["versions"]]
 
 
-def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequence[bool | None]) -> None:
+def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: pa.Array) -> None:
     reference = baseline.reference
     profile = reference.profile.pack()
     body: dict[str, Any] = {
@@ -246,7 +248,7 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: Sequen
             hint="baselines are never changed; give the new one another --version",
         )
     monitor.store.put(monitor.layout.baseline_profile(baseline.version), profile)
-    marked = table.append_column("label", pa.array(labels, pa.bool_()))
+    marked = table.append_column("label", labels)
     sample = bottom_k(marked, monitor.config.report.sample_rows)
     monitor.store.put(monitor.layout.baseline_sample(baseline.version), records.to_parquet(sample))
     while True:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monitoring import documents, history
@@ -22,14 +22,15 @@ from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
 from monitoring.engine.intake import Intake, complete, ensure_complete, is_complete, runs_with_arrivals
+from monitoring.engine.label_join import JoinReader, ensure_joined
+from monitoring.engine.labelled import WindowLabels, labels_of, window_labels
 from monitoring.engine.reading import batch_count, read_batch
-from monitoring.engine.windows import arrivals, load_records, load_window, profiled_by, record_count
+from monitoring.engine.windows import load_records, load_window, profiled_by
 from monitoring.judge import Status, Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.judge.checks import Evidence
 from monitoring.judge.judge import Look, judge
-from monitoring.labels import Joined, join, label_state, unlabelled
-from monitoring.labels.epochs import EpochReader, pin_epochs, pinned_epochs, visible_epochs
+from monitoring.labels.epochs import pin_epochs
 from monitoring.monitor import Monitor
 from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.profile.arrow_types import find_column
@@ -81,12 +82,13 @@ def join_labels(monitor: Monitor, window: Window, *, reports: bool = True) -> li
         Every revision of this window, and those of older windows that are due and not there, oldest first.
     """
     intake = complete(monitor, window)
-    epochs = EpochReader(monitor)
+    ensure_joined(monitor, window)
+    joins = JoinReader(monitor)
     due = []
     got_records = {monitor.window(label) for label, count in intake.targets.items() if count}
     for older in _open_windows(monitor, window, got_records):
         # this window is always measured anew, so that a rerun shows a changed configuration
-        due += [r for r in plan_revisions(monitor, older, epochs) if older == window or not _done(monitor, r, reports)]
+        due += [r for r in plan_revisions(monitor, older, joins) if older == window or not _done(monitor, r, reports)]
     return sorted(due, key=lambda revision: (revision.epoch, revision.window))
 
 
@@ -100,7 +102,7 @@ def _done(monitor: Monitor, revision: Revision, reports: bool) -> bool:
     return shown and taken.as_of == monitor.as_of(revision.epoch)
 
 
-def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> list[Revision]:
+def plan_revisions(monitor: Monitor, window: Window, joins: JoinReader) -> list[Revision]:
     """The window's revisions: its own run's, one per run that brought it records or labels, and a last one.
 
     The last one is taken when the labels' horizon has passed, whether or not labels came.
@@ -109,35 +111,32 @@ def plan_revisions(monitor: Monitor, window: Window, epochs: EpochReader) -> lis
     known_at_once = load_manifest(monitor, window).earlier
     runs = [run for run in runs_with_arrivals(monitor, window) if run > window and run not in known_at_once]
     looks = {run for run in runs if profiled_by(monitor, window, run)}
-    visible = visible_epochs(monitor, window, final)
-    ids = arrivals(monitor, window, max([final, *looks])) if visible else []
-    changes = label_state(ids, list(zip(visible, epochs.visible(window, final), strict=True)))
-    for epoch, changed in zip(visible, changes, strict=True):
-        if epoch > window and not epochs.pinned(epoch):
+    if monitor.config.labels is not None:
+        changed = {run for run in joins.changes(window) if run > window and run not in known_at_once}
+        epoch, joined = window.shift(1), joins.joins()
+        while epoch <= final and epoch in joined:
+            looks |= {epoch} if epoch in changed or epoch == final else set()
+            epoch = epoch.shift(1)
+        if epoch <= final:  # windows run out of their order: later epochs have to wait for this one
             looks = {run for run in looks if run < epoch}
-            break  # windows run out of their order: later epochs that are pinned have to wait for this one
-        if epoch > window and (changed or epoch == final):
-            looks.add(epoch)
     return [Revision(window, number, run) for number, run in enumerate([window, *sorted(looks)], 1)]
 
 
-def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader | None = None) -> Verdict:
+def measure_and_judge(monitor: Monitor, revision: Revision, joins: JoinReader | None = None) -> Verdict:
     """Measure a window with the labels that had come by then, judge it, and decide what to do.
 
     Args:
         monitor: The model.
         revision: Which look at which window.
-        epochs: A reader to share between the looks of one run.
+        joins: A reader to share between the looks of one run.
     """
-    epochs = epochs or EpochReader(monitor)
+    joins = joins or JoinReader(monitor)
     window = revision.window
     baseline = baseline_for(monitor, window)
     own = load_window(monitor, window, baseline, revision.epoch)
     past = _trailing(monitor, window, baseline, revision.epoch)
-    joined = {w: _join(monitor, w, revision.epoch, epochs) for w in past}
-    if window not in joined:
-        joined[window] = _join(monitor, window, revision.epoch, epochs)
-    outcomes = {w: _outcomes(monitor, w, revision.epoch, state) for w, state in joined.items()}
+    labels = {w: window_labels(monitor, w, revision.epoch) for w in {*past, window}}
+    outcomes = {w: found.outcomes(monitor.config) for w, found in labels.items()}
     spec = baseline.reference.spec if baseline else ProfileSpec({})
     evidence = Evidence(
         profile=own.profile,
@@ -147,7 +146,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
         windows=max(len(past), 1),
         hours=LENGTHS[window.every] // LENGTHS["hour"],
         final=revision.epoch >= monitor.final_epoch(window),
-        coverage=joined[window].coverage() if monitor.config.labels else None,
+        coverage=labels[window].coverage() if monitor.config.labels else None,
         quarantined=sum(own.counts.quarantined.values()),
         read=own.counts.own_run,
         conflicting=own.counts.conflicting,
@@ -171,7 +170,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
                 "waiting": own.counts.waiting,
                 "late": own.counts.late,
             },
-            "labels": _label_accounting(monitor, joined[window], revision, epochs),
+            "labels": _label_accounting(labels[window], revision, joins),
         },
         inputs={
             "baseline": own.baseline,
@@ -182,8 +181,8 @@ def measure_and_judge(monitor: Monitor, revision: Revision, epochs: EpochReader 
     )
     verdict = judge(look, evidence, baseline.reference if baseline else None, monitor.config)
     monitor.store.put(monitor.layout.metrics(window, revision.number), _metrics(verdict))
-    if baseline is not None and joined[window].joined:
-        losses = _losses(monitor, revision, joined[window], baseline)
+    if baseline is not None and labels[window].rows.num_rows:
+        losses = _losses(monitor, revision, baseline)
         monitor.store.put(monitor.layout.losses(window, revision.number), losses)
     _decide(monitor, verdict, revision, baseline)
     # last, because a look counts as taken when its verdict is there
@@ -202,8 +201,8 @@ def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> li
     """
     for batch in range(pin_inputs(monitor, window)):
         read_batch(monitor, window, batch)
-    due, epochs = join_labels(monitor, window, reports=reports), EpochReader(monitor)
-    return [measure_and_judge(monitor, revision, epochs) for revision in due]
+    due, joins = join_labels(monitor, window, reports=reports), JoinReader(monitor)
+    return [measure_and_judge(monitor, revision, joins) for revision in due]
 
 
 def _open_windows(monitor: Monitor, window: Window, got_records: set[Window]) -> list[Window]:
@@ -264,35 +263,19 @@ def _trailing(
     return found
 
 
-def _join(monitor: Monitor, window: Window, until: Window, epochs: EpochReader) -> Joined:
-    tables = epochs.visible(window, until)
-    if not any(table.num_rows for table in tables):
-        return unlabelled(record_count(monitor, window, until))
-    return join(load_records(monitor, window, ["event_id"], until)["event_id"], tables)
-
-
 def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:
     """How the window's scores met the labels that the run of `until` knew."""
-    return _outcomes(monitor, window, until, _join(monitor, window, until, EpochReader(monitor)))
+    return window_labels(monitor, window, until).outcomes(monitor.config)
 
 
-def _outcomes(monitor: Monitor, window: Window, until: Window, joined: Joined) -> OutcomeProfile:
-    if not joined.joined:
-        return OutcomeProfile.empty()
-    rows = load_records(monitor, window, ["score", "prediction"], until).filter(pa.array(joined.known()))
-    actual = joined.positive(monitor.config.columns.positive)
-    scored = np.asarray(rows["score"].is_valid().to_numpy(), bool)  # a call that failed has no score
-    scores, predictions = (rows[name].to_numpy()[scored] for name in ("score", "prediction"))
-    return OutcomeProfile.of(scores, predictions.astype(bool), actual[scored])
-
-
-def _losses(monitor: Monitor, revision: Revision, joined: Joined, baseline: Baseline) -> bytes:
+def _losses(monitor: Monitor, revision: Revision, baseline: Baseline) -> bytes:
     """Squared errors by cell of each feature: what tells later whether rows have moved or predictions got worse."""
     spec = baseline.reference.spec
-    rows = load_records(monitor, revision.window, None, revision.epoch).filter(pa.array(joined.known()))
-    scored = rows["score"].is_valid()
-    actual = joined.positive(monitor.config.columns.positive)[scored.to_numpy()]
-    records = rows.filter(scored)
+    rows = load_records(monitor, revision.window, None, revision.epoch)
+    labels = labels_of(monitor, revision.window, revision.epoch, rows["event_id"])
+    known = pc.and_(pc.is_valid(labels), rows["score"].is_valid().combine_chunks())
+    actual = pc.equal(labels.filter(known), monitor.config.columns.positive).to_numpy(zero_copy_only=False)
+    records = rows.filter(known)
     bins = {}
     for name, column in spec.features.items():
         found = find_column(records, FEATURE_PREFIX + name)
@@ -304,16 +287,22 @@ def _losses(monitor: Monitor, revision: Revision, joined: Joined, baseline: Base
     return documents.pack("losses", 1, head, {name: table.ravel() for name, table in losses.features.items()})
 
 
-def _label_accounting(monitor: Monitor, joined: Joined, revision: Revision, epochs: EpochReader) -> dict[str, int]:
-    """`read = joined + superseded + elsewhere + quarantined`, over the epochs that may hold this window's labels."""
-    counts = [epochs.counts(epoch) for epoch in visible_epochs(monitor, revision.window, revision.epoch)]
+def _label_accounting(labels: WindowLabels, revision: Revision, joins: JoinReader) -> dict[str, int]:
+    """`read = joined + superseded + elsewhere + quarantined`, over the labels that may be of this window's records.
+
+    Whether those elsewhere have found their records depends on which other windows were read by now: see
+    `JoinReader.accounting`.
+    """
+    read, quarantined = joins.read(revision.window, revision.epoch)
+    joined = labels.rows.num_rows
     return {
-        "read": sum(count.read for count in counts),
-        "joined": joined.joined,
-        "superseded": joined.superseded,
-        "elsewhere": joined.elsewhere,
-        "quarantined": sum(count.quarantined for count in counts),
-        "conflicting": joined.conflicting,
+        "read": read,
+        "joined": joined,
+        "superseded": labels.superseded,
+        "elsewhere": read - quarantined - joined - labels.superseded,
+        "quarantined": quarantined,
+        "corrected": labels.corrected,
+        "conflicting": labels.conflicting,
     }
 
 
@@ -351,10 +340,14 @@ def _judged_before(monitor: Monitor, verdict: Verdict, count: int) -> list[Verdi
 
 
 def _labelled_rows(monitor: Monitor, until: Window, baseline: Baseline | None) -> int:
-    reader = EpochReader(monitor)
-    epochs = [epoch for epoch in pinned_epochs(monitor) if epoch <= until]
-    since = [epoch for epoch in epochs if baseline is None or epoch.start >= baseline.valid_from]
-    return sum(reader.labels(epoch).num_rows for epoch in since)
+    joins = JoinReader(monitor).joins()
+    return sum(
+        item.changed
+        for run, join in joins.items()
+        if run <= until
+        for window, item in join.windows.items()
+        if baseline is None or window.start >= baseline.valid_from
+    )
 
 
 def _metrics(verdict: Verdict) -> bytes:

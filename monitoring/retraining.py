@@ -19,10 +19,9 @@ from monitoring.capture.records import from_parquet, to_parquet
 from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.decide.gate import Comparison, compare
 from monitoring.engine.intake import is_complete
+from monitoring.engine.labelled import labels_of
 from monitoring.engine.windows import load_records
 from monitoring.errors import ConfigError, ConflictError
-from monitoring.labels import join
-from monitoring.labels.epochs import EpochReader
 from monitoring.monitor import Monitor
 from monitoring.training_rows import configured_baseline, read_training_rows
 from monitoring.window import Window, iso
@@ -100,8 +99,7 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
             where=monitor.config.name,
             hint="wait for labels, or hold out fewer",
         )
-    epochs = EpochReader(monitor)
-    tables = [labelled_rows(monitor, past, epochs, window) for past in matured]
+    tables = [labelled_rows(monitor, past, window) for past in matured]
     first = _original_rows(monitor, tables[0].schema)
     fit = pa.concat_tables([first, *tables[:-held_out]])
     held = pa.concat_tables(tables[-held_out:])
@@ -113,7 +111,7 @@ def export_training_rows(monitor: Monitor, window: Window, *, held_out: int = 7,
     return TrainingRows(f"{prefix}fit.parquet", f"{prefix}held-out.parquet", fit.num_rows, held.num_rows)
 
 
-def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader, until: Window) -> pa.Table:
+def labelled_rows(monitor: Monitor, window: Window, until: Window) -> pa.Table:
     """The window's labelled records with plain feature names, `event_id`, `event_time`, `window`, `label`, `score`.
 
     Features are as they are stored: what `privacy` drops is not there, what it hashes is hashed.
@@ -121,11 +119,10 @@ def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader, until: 
     Args:
         monitor: The model.
         window: The window.
-        epochs: Where its labels are.
-        until: The run whose knowledge of records counts.
+        until: The run whose knowledge counts.
     """
     table = load_records(monitor, window, None, until)
-    joined = join(table["event_id"], epochs.visible(window, monitor.final_epoch(window)))
+    labels = labels_of(monitor, window, until, table["event_id"])
     columns = {
         # a window that was read before the feature was declared has none
         field.name.removeprefix(FEATURE_PREFIX): table[field.name]
@@ -138,7 +135,7 @@ def labelled_rows(monitor: Monitor, window: Window, epochs: EpochReader, until: 
         "event_id": table["event_id"],
         "event_time": table["event_time"],
         "window": pa.array([window.label] * table.num_rows, pa.string()),
-        "label": joined.labels,
+        "label": labels,
         "score": table["score"],
     }
     whole = pa.table(columns)
@@ -234,9 +231,11 @@ def _original_rows(monitor: Monitor, wanted: pa.Schema) -> pa.Table:
     names = {True: monitor.config.columns.positive, False: f"not {monitor.config.columns.positive}", None: None}
     if monitor.config.columns.positive in {"0", "1"}:
         names[False] = str(1 - int(monitor.config.columns.positive))
+    binary = monitor.config.columns.task == "binary"
+    texts = [names[label] for label in rows.labels.to_pylist()] if binary else rows.labels.cast(pa.string())
     columns = {
         "window": pa.array([""] * count, pa.string()),
-        "label": pa.array([names[label] for label in rows.labels], pa.string()),
+        "label": pa.array(texts, pa.string()),
     }
     for field in wanted:
         if field.name not in columns:

@@ -15,13 +15,22 @@ import pyarrow.parquet as pq
 
 from monitoring import documents
 from monitoring.capture import privacy, records
-from monitoring.capture.schema import FEATURE_PREFIX, REFERENCE_PREFIX, SEGMENT_PREFIX, captured_schema, schema
+from monitoring.capture.schema import (
+    FEATURE_PREFIX,
+    PROBABILITY_PREFIX,
+    REFERENCE_PREFIX,
+    SEGMENT_PREFIX,
+    captured_schema,
+    schema,
+)
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
 from monitoring.config.model import Baseline
 from monitoring.config.values import plain_label
 from monitoring.errors import ConfigError
 from monitoring.monitor import Monitor
+
+_LABELS = {"binary": pa.bool_(), "multiclass": pa.string(), "regression": pa.float64()}
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,13 @@ class LabelledRows:
 
     Attributes:
         records: Canonical records, as they may be stored.
-        labels: One per record: positive or not; None without a label, and for a model that is not binary.
+        labels: One per record, null without a label. By task: whether it is positive (bool), its class (string, as
+            `plain_label` spells it), or its number (float64).
         source: Hash of the file.
     """
 
     records: pa.Table
-    labels: list[bool | None]
+    labels: pa.Array
     source: str
 
 
@@ -76,7 +86,7 @@ def read_training_rows(monitor: Monitor, uri: str, *, stored: bool = False) -> L
     if not stored:
         table = privacy.applied(table, config.columns, monitor.hash_key)
     table = privacy.folded(table, config.columns, {})
-    return LabelledRows(table, _labels(raw, config.columns, baseline), documents.fingerprint([data.hex()]))
+    return LabelledRows(table, _labels(raw, uri, config.columns, baseline), documents.fingerprint([data.hex()]))
 
 
 def _locate(monitor: Monitor, uri: str) -> tuple[Any, str]:
@@ -99,6 +109,7 @@ def _read(data: bytes, uri: str) -> pa.Table:
 def _require_columns(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline) -> None:
     need = [name for name in columns.features if name in columns.stored]
     need += [baseline.score] if columns.score else []
+    need += columns.probabilities.values()
     need += [baseline.label] if columns.task == "binary" else []
     absent = [name for name in [*need, baseline.time] if name not in raw.column_names]
     if absent:
@@ -106,20 +117,21 @@ def _require_columns(raw: pa.Table, uri: str, columns: Columns, baseline: Baseli
 
 
 def _check(table: pa.Table, uri: str, columns: Columns, baseline: Baseline) -> None:
-    """Every row has a time and, if the model has scores, a score."""
+    """Every row has a time and, if the model has scores, a score; so also a probability of each class."""
     if table.num_rows == 0:
         raise ConfigError("there are no rows", where=uri)
     if table["event_time"].null_count:
         raise ConfigError(f"{baseline.time!r} is missing in {table['event_time'].null_count} rows", where=uri)
-    if not columns.score:
-        return
-    score = table["score"].to_numpy()
-    usable, what, allowed = (score >= 0) & (score <= 1), "no probability", "0 to 1"  # a NaN is neither
-    if columns.task == "regression":
-        usable, what, allowed = np.isfinite(score), "not finite", "numbers"
-    bad = int(np.count_nonzero(~usable))
-    if bad:
-        raise ConfigError(f"{baseline.score!r} is {what} in {bad} rows", where=uri, allowed=[allowed])
+    scores = {"score": baseline.score} if columns.score else {}
+    scores |= {PROBABILITY_PREFIX + name: place for name, place in columns.probabilities.items()}
+    for column, place in scores.items():
+        score = table[column].to_numpy()
+        usable, what, allowed = (score >= 0) & (score <= 1), "no probability", "0 to 1"  # a NaN is neither
+        if columns.task == "regression":
+            usable, what, allowed = np.isfinite(score), "not finite", "numbers"
+        bad = int(np.count_nonzero(~usable))
+        if bad:
+            raise ConfigError(f"{place!r} is {what} in {bad} rows", where=uri, allowed=[allowed])
 
 
 def _canonical(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline, *, stored: bool) -> pa.Table:
@@ -139,7 +151,10 @@ def _canonical(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline, *,
     body["model_version"] = pa.array([""] * raw.num_rows)
     if "event_id" not in raw.column_names:
         body["event_id"] = pa.array([f"{i}" for i in range(raw.num_rows)])
-    return records.with_prediction(pa.table(body, schema=wanted), columns)
+    table = pa.table(body, schema=wanted)
+    if columns.task == "multiclass" and columns.prediction in raw.column_names:
+        return table
+    return records.with_prediction(table, columns)
 
 
 def _places(columns: Columns, baseline: Baseline) -> dict[str, str]:
@@ -147,6 +162,9 @@ def _places(columns: Columns, baseline: Baseline) -> dict[str, str]:
     places = {"event_id": "event_id", "event_time": baseline.time}
     if columns.score:
         places["score"] = baseline.score
+    if columns.task == "multiclass":
+        places["prediction"] = columns.prediction
+    places |= {PROBABILITY_PREFIX + name: place for name, place in columns.probabilities.items()}
     for prefix, names in (
         (FEATURE_PREFIX, columns.features),
         (SEGMENT_PREFIX, columns.segments),
@@ -170,14 +188,22 @@ def _lengths(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(lengths, 0), None, lengths)
 
 
-def _labels(raw: pa.Table, columns: Columns, baseline: Baseline) -> list[bool | None]:
-    if columns.task != "binary":
-        return [None] * raw.num_rows
-    return [
-        None if label is None or (isinstance(label, float) and math.isnan(label)) else _text(label) == columns.positive
-        for label in raw[baseline.label].to_pylist()
-    ]
+def _labels(raw: pa.Table, uri: str, columns: Columns, baseline: Baseline) -> pa.Array:
+    kind = _LABELS[columns.task]
+    if baseline.label not in raw.column_names:  # only a binary model needs one
+        return pa.nulls(raw.num_rows, kind)
+    if columns.task == "regression":
+        numbers = _cast(raw[baseline.label], baseline.label, kind, uri).to_numpy()
+        if infinite := int(np.isinf(numbers).sum()):
+            raise ConfigError(f"{baseline.label!r} is not finite in {infinite} rows", where=uri, allowed=["numbers"])
+        return pa.array(numbers, kind, mask=np.isnan(numbers))
+    texts = [_text(label) for label in raw[baseline.label].to_pylist()]
+    if columns.task == "multiclass":
+        return pa.array([text or None for text in texts], kind)
+    return pa.array([None if text is None else text == columns.positive for text in texts], kind)
 
 
-def _text(label: object) -> str:
+def _text(label: object) -> str | None:
+    if label is None or (isinstance(label, float) and math.isnan(label)):
+        return None
     return str(int(label)) if isinstance(label, bool) else plain_label(str(label))

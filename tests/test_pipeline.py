@@ -130,8 +130,8 @@ def test_a_corrected_label_makes_a_new_look_and_both_are_counted(world: Any) -> 
     before = history.load_verdict(world.monitor, world.window(0), 1).accounting["labels"]
     _run(world, 1)
     after = history.load_verdict(world.monitor, world.window(0), 2).accounting["labels"]
-    assert (before["superseded"], before["conflicting"]) == (0, 0)
-    assert (after["superseded"], after["conflicting"]) == (1, 1)
+    assert (before["superseded"], before["corrected"]) == (0, 0)
+    assert (after["superseded"], after["corrected"], after["conflicting"]) == (1, 1, 0)
 
 
 def test_a_label_may_be_written_as_any_number(world: Any, make_world: MakeWorld, tmp_path: Path) -> None:

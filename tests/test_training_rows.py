@@ -107,7 +107,8 @@ def test_rows_that_were_stored_before_are_taken_as_they_are(private: Monitor) ->
     }
     rows_of(private, **plain, event_id=first.records["event_id"], score=[0.25] * ROWS, label=[1, 0] * 6)
     again = read_training_rows(private, URI, stored=True)
-    assert (again.records, again.labels) == (first.records, first.labels)
+    assert again.records == first.records
+    assert again.labels.equals(first.labels)
 
 
 def test_what_is_dropped_need_not_be_there_but_the_rest_must(private: Monitor) -> None:
@@ -208,7 +209,7 @@ def test_other_tasks_need_no_label(make_world: MakeWorld, task: str, score: floa
     monitor = make_world(labels=None, columns={"task": task}).monitor
     _plain(monitor, score=[score] * ROWS)
     rows = read_training_rows(monitor, URI)
-    assert rows.labels == [None] * ROWS
+    assert rows.labels.to_pylist() == [None] * ROWS
     assert rows.records["score"].to_pylist() == [score] * ROWS
     assert rows.records["prediction"].to_pylist() == [None] * ROWS
     assert rows.records.schema == schema(monitor.config.columns)
@@ -233,12 +234,53 @@ def test_scores_that_the_task_does_not_have(make_world: MakeWorld, task: str, sc
     assert str(caught.value) == f"{URI}: {message}"
 
 
+PROBABLE = {"task": "multiclass", "probabilities": {"ant": "p_ant", "bee": "p_bee"}, "score": "", "outputs": ["p_ant"]}
+
+
+def test_probabilities_of_training_rows(make_world: MakeWorld) -> None:
+    monitor = make_world(labels=None, columns=PROBABLE).monitor
+    _plain(monitor, p_ant=[0.5, 0.25] * 6, p_bee=[0.5, 0.75] * 6, label=["ant", "", None, "cat"] * 3)
+    rows = read_training_rows(monitor, URI)
+    assert rows.records.schema == schema(monitor.config.columns)
+    assert rows.records["probability.bee"].to_pylist() == [0.5, 0.75] * 6
+    assert rows.records["score"].to_pylist() == [0.5, 0.75] * 6
+    assert rows.records["prediction"].to_pylist() == ["ant", "bee"] * 6
+    assert rows.labels.equals(pa.array(["ant", None, None, "cat"] * 3))
+    _plain(monitor, p_ant=[0.5, 0.25] * 6)
+    with pytest.raises(ConfigError, match="no column 'p_bee'"):
+        read_training_rows(monitor, URI)
+    _plain(monitor, p_ant=[0.5] * ROWS, p_bee=[0.5] * (ROWS - 2) + [None, 1.5])
+    with pytest.raises(ConfigError, match="'p_bee' is no probability in 2 rows; allowed: 0 to 1"):
+        read_training_rows(monitor, URI)
+
+
+def test_predictions_of_training_rows(make_world: MakeWorld) -> None:
+    monitor = make_world(labels=None, columns={"task": "multiclass", "prediction": "class"}).monitor
+    _plain(monitor, score=[0.5] * ROWS, label=[1.0, 2.0, None] * 4, **{"class": [1, 2, 3] * 4})
+    rows = read_training_rows(monitor, URI)
+    assert rows.records["prediction"].to_pylist() == ["1", "2", "3"] * 4
+    assert rows.labels.to_pylist() == ["1", "2", None] * 4
+
+
+def test_labels_that_are_numbers(make_world: MakeWorld) -> None:
+    monitor = make_world(labels=None, columns={"task": "regression"}).monitor
+    _plain(monitor, score=[0.5] * ROWS, label=[1.0, float("nan"), None] * 4)
+    labels = read_training_rows(monitor, URI).labels
+    assert labels.equals(pa.array([1.0, None, None] * 4, pa.float64()))
+    _plain(monitor, score=[0.5] * ROWS, label=[float("inf")] * ROWS)
+    with pytest.raises(ConfigError, match="'label' is not finite in 12 rows"):
+        read_training_rows(monitor, URI)
+    _plain(monitor, score=[0.5] * ROWS, label=["high"] * ROWS)
+    with pytest.raises(ConfigError, match="'label' is string, and some of it is no double"):
+        read_training_rows(monitor, URI)
+
+
 def test_a_model_without_scores(make_world: MakeWorld) -> None:
     monitor = make_world(columns={"score": "", "outputs": []}).monitor
     _plain(monitor, label=[1, 0] * 6)
     rows = read_training_rows(monitor, URI)
     assert rows.records["score"].to_pylist() == rows.records["prediction"].to_pylist() == [None] * ROWS
-    assert rows.labels == [True, False] * 6
+    assert rows.labels.to_pylist() == [True, False] * 6
     made = create_baseline(monitor)
     assert load_baseline(monitor, made.version) == made
     assert made.reference.limits.spread("ranking", 1) is None

@@ -173,7 +173,7 @@ def _dated(
     while folder < end:
         # delivered by the folder's end: until then more may come
         if not by_delivery or not capture.hourly or start < folder + step <= end:
-            prefixes += (f"{prefix}{text}/" for text in _folders(store, prefix, folder.strftime(capture.folders)))
+            prefixes += (f"{prefix}{text}/" for text in folders_of(store, prefix, folder.strftime(capture.folders)))
         folder += step
     found = store.list_many(prefixes)
     first = datetime.min.replace(tzinfo=UTC) if written_before else start
@@ -182,12 +182,12 @@ def _dated(
             yield info
 
 
-def _folders(store: Store, prefix: str, pattern: str) -> list[str]:
+def folders_of(store: Store, prefix: str, pattern: str) -> list[str]:
     """The pattern with a folder's name for its `*`, one for each folder that is there."""
     first, star, rest = pattern.partition("*/")
     if not star:
         return [pattern]
-    return [f"{first}{name}/{end}" for name in store.folders(prefix + first) for end in _folders(store, prefix, rest)]
+    return [f"{first}{name}/{end}" for name in store.folders(prefix + first) for end in folders_of(store, prefix, rest)]
 
 
 def _midnight(moment: datetime) -> datetime:

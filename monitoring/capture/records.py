@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,13 @@ import pyarrow.parquet as pq
 
 from monitoring.capture import privacy
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
-from monitoring.capture.schema import FEATURE_PREFIX, REFERENCE_PREFIX, SEGMENT_PREFIX, captured_schema
+from monitoring.capture.schema import (
+    FEATURE_PREFIX,
+    PROBABILITY_PREFIX,
+    REFERENCE_PREFIX,
+    SEGMENT_PREFIX,
+    captured_schema,
+)
 from monitoring.config.capture import Columns
 from monitoring.config.values import plain_label
 
@@ -282,7 +289,7 @@ def _faults(part: Typed, at_fault: set[str]) -> dict[int, tuple[str, Reason]]:
 def unknown_columns(rows: Iterable[dict[str, Any]], columns: Columns) -> frozenset[str]:
     """The request's fields that the model does not declare."""
     own = (columns.event_id, columns.event_time, columns.model_version, columns.latency_ms, columns.status)
-    named = {*own, columns.score, columns.prediction, *columns.outputs, *columns.ignored}
+    named = {*own, *columns.answers, *columns.outputs, *columns.ignored}
     named |= {
         part
         for name in (*columns.features, *columns.segments, *columns.references)
@@ -330,42 +337,68 @@ def _head(row: Row, columns: Columns) -> dict[str, Any]:
     if not row.event_id or not is_text(row.event_id):
         raise UnreadableError(Reason.NO_EVENT_ID, "the event id is empty or no Unicode text")
     status = optional_status(attribute(columns.status))
-    score, prediction = _answer(row, columns, failed=status is not None and status >= FAILED_STATUS)
+    answer = _answer(row, columns, failed=status is not None and status >= FAILED_STATUS)
     return {
         "event_id": row.event_id,
         "event_time": row.event_time,
         "model_version": plain_text(attribute(columns.model_version)) or "",
-        "score": score,
-        "prediction": prediction,
+        "score": answer.score,
+        "prediction": answer.prediction,
         "latency_ms": optional_number(attribute(columns.latency_ms)),
         "status": status,
+        **{PROBABILITY_PREFIX + name: answer.probabilities.get(name) for name in columns.probabilities},
         **{SEGMENT_PREFIX + name: plain_text(attribute(name)) for name in columns.segments},
         **{REFERENCE_PREFIX + name: plain_text(attribute(name)) for name in columns.references},
     }
 
 
-def _answer(row: Row, columns: Columns, *, failed: bool) -> tuple[float | None, Any]:
-    """The score and the prediction; neither for a call that failed, or whose response is not captured."""
+class _Answer(NamedTuple):
+    """What a model answered; the probabilities by class, none of them where they are not captured."""
+
+    score: float | None = None
+    prediction: Any = None
+    probabilities: Mapping[str, float] = MappingProxyType({})
+
+
+def _answer(row: Row, columns: Columns, *, failed: bool) -> _Answer:
+    """The answer; nothing for a call that failed, or whose response is not captured."""
     if not columns.outputs:
-        return None, None
+        return _Answer()
     try:
-        score = parse_score(find(row.outputs, columns.path(columns.score)), columns) if columns.score else None
+        score = _parsed(row, columns.score, columns) if columns.score else None
+        probabilities = {name: _parsed(row, place, columns) for name, place in columns.probabilities.items()}
     except UnreadableError:
         if failed:
-            return None, None
+            return _Answer()
         raise
+    # the first of those that are equal
+    likeliest = max(probabilities, key=lambda name: probabilities[name]) if probabilities else None
+    if likeliest is not None and not columns.score:
+        score = probabilities[likeliest]
     if columns.prediction:
         found = find(row.outputs, columns.path(columns.prediction))
         label = None if found is ABSENT else plain_text(found)
-        if label is None and not failed and not columns.score:
+        if label is None and not failed and score is None:
             raise UnreadableError(Reason.BAD_SCORE, f"no {columns.prediction}")
         if label is not None:
-            return score, plain_label(label) == columns.positive if columns.task == "binary" else label
-    return score, None if score is None or columns.task != "binary" else score >= columns.threshold
+            right = plain_label(label) == columns.positive if columns.task == "binary" else label
+            return _Answer(score, right, probabilities)
+    if columns.task == "binary":
+        return _Answer(score, None if score is None else score >= columns.threshold)
+    return _Answer(score, likeliest, probabilities)
 
 
-def parse_score(value: Any, columns: Columns) -> float:
+def _parsed(row: Row, name: str, columns: Columns) -> float:
+    return parse_score(find(row.outputs, columns.path(name)), name, columns)
+
+
+def parse_score(value: Any, name: str, columns: Columns) -> float:
     """A score: a probability, unless the model is a regression.
+
+    Args:
+        value: As it was found.
+        name: Of the field.
+        columns: What the columns mean.
 
     Raises:
         UnreadableError: It is none.
@@ -376,11 +409,11 @@ def parse_score(value: Any, columns: Columns) -> float:
         score = float(value)
     except (TypeError, ValueError, OverflowError) as error:
         what = "missing" if value is ABSENT else "no number"
-        raise UnreadableError(Reason.BAD_SCORE, f"{columns.score} is {what}") from error
+        raise UnreadableError(Reason.BAD_SCORE, f"{name} is {what}") from error
     if columns.task == "regression" and not np.isfinite(score):
-        raise UnreadableError(Reason.BAD_SCORE, f"{columns.score} is {score}")
+        raise UnreadableError(Reason.BAD_SCORE, f"{name} is {score}")
     if columns.task != "regression" and not 0 <= score <= 1:
-        raise UnreadableError(Reason.BAD_SCORE, f"{columns.score} is not a probability")
+        raise UnreadableError(Reason.BAD_SCORE, f"{name} is not a probability")
     return score
 
 
@@ -477,8 +510,29 @@ def from_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
 
 
 def with_prediction(table: pa.Table, columns: Columns) -> pa.Table:
-    """Records with the predicted class that follows from their score."""
-    kind = pa.bool_() if columns.task == "binary" else pa.string()
-    scored = columns.task == "binary"
-    found = pc.greater_equal(table["score"], columns.threshold) if scored else pa.nulls(table.num_rows, kind)
-    return table.set_column(table.schema.get_field_index("prediction"), "prediction", found)
+    """Records with the predicted class that follows from their score, or from the probabilities of the classes."""
+    if columns.task == "binary":
+        return _set(table, "prediction", pc.greater_equal(table["score"], columns.threshold))
+    if not columns.probabilities:
+        return _set(table, "prediction", pa.nulls(table.num_rows, pa.string()))
+    found = likeliest([table[PROBABILITY_PREFIX + name] for name in columns.probabilities], list(columns.probabilities))
+    table = table if columns.score else _set(table, "score", found[1])
+    return _set(table, "prediction", found[0])
+
+
+def likeliest(columns: Sequence[pa.ChunkedArray | pa.Array], classes: Sequence[str]) -> tuple[pa.Array, pa.Array]:
+    """The most probable class of each row, the first of those that are equal, and its probability.
+
+    Args:
+        columns: The probabilities, one column per class; a row without all of them has no class.
+        classes: The names of the classes.
+    """
+    each = np.column_stack([np.asarray(column.to_numpy(zero_copy_only=False), np.float64) for column in columns])
+    absent = np.isnan(each).any(axis=1)
+    place = np.where(np.isnan(each), -1.0, each).argmax(axis=1)
+    names = pa.array(classes, pa.string()).take(pa.array(place, mask=absent))
+    return names, pa.array(each[np.arange(len(each)), place], mask=absent)
+
+
+def _set(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)

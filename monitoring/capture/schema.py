@@ -9,6 +9,7 @@ import pyarrow as pa
 from monitoring.config.capture import Columns
 
 FEATURE_PREFIX, SEGMENT_PREFIX, REFERENCE_PREFIX = "feature:", "segment:", "reference:"
+PROBABILITY_PREFIX = "probability."
 _ARROW = {"numeric": pa.float64(), "categorical": pa.string(), "text": pa.float64()}
 
 
@@ -32,6 +33,7 @@ def _schema(columns: Columns, features: dict[str, pa.DataType], segments: Iterab
             ("prediction", pa.bool_() if columns.task == "binary" else pa.string()),
             ("latency_ms", pa.float64()),
             ("status", pa.int32()),
+            *((PROBABILITY_PREFIX + name, pa.float64()) for name in columns.probabilities),
             *((SEGMENT_PREFIX + name, pa.string()) for name in segments),
             *((REFERENCE_PREFIX + name, pa.string()) for name in columns.references),
             *((FEATURE_PREFIX + name, kind) for name, kind in features.items()),

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from monitoring.config.values import Duration, Label, Strict
+from monitoring.config.values import Duration, Folders, Formats, Label, Strict
 
 # What a feature is in the captures, and what is kept of it
 CapturedType = Literal["numeric", "categorical", "text"]
 FeatureType = Literal["numeric", "categorical"]
 Task = Literal["binary", "multiclass", "regression"]
-
-_DIRECTIVES = {"Y": 0, "m": 1, "d": 2, "H": 3}
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 class Csv(Strict):
@@ -42,7 +35,7 @@ class Csv(Strict):
 class Capture(Strict):
     """Where the inference logs are."""
 
-    format: Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])] = Field(
+    format: Formats = Field(
         ["sagemaker"],
         min_length=1,
         description="How the records are written: a format of the [list](formats.md), or one that a package of yours"
@@ -52,7 +45,7 @@ class Capture(Strict):
         description="Prefix over the folders: `s3://bucket/prefix`, an absolute path, or a path inside the monitor's"
         " own store."
     )
-    folders: str = Field(
+    folders: Folders = Field(
         "%Y/%m/%d/%H",
         description="How folders below the prefix name a time in UTC, with `%Y`, `%m`, `%d` and `%H`, such as"
         " `dt=%Y-%m-%d/hour=%H`. Empty: there are none.",
@@ -72,19 +65,6 @@ class Capture(Strict):
         64 * 2**20, gt=0, description="Objects are read in batches of about this size, one Airflow task each."
     )
     csv: Csv = Field(Csv(), description="For `format: csv`.")
-
-    @field_validator("folders")
-    @classmethod
-    def _folders(cls, value: str) -> str:
-        found = re.findall(r"%(.?)", value)
-        unknown = [name for name in found if name not in _DIRECTIVES]
-        if unknown:
-            raise ValueError(f"%{unknown[0]} is not known; use %Y, %m, %d and %H")
-        if found != list(_DIRECTIVES)[: len(found)] or (value and len(found) < 3):
-            raise ValueError("name the year, the month, the day and maybe the hour, each once and in this order")
-        if value != value.strip("/"):
-            raise ValueError("must neither begin nor end with a slash")
-        return value
 
     @model_validator(mode="after")
     def _folders_for_inferences(self) -> Self:
@@ -153,11 +133,23 @@ class Columns(Strict):
     )
     outputs: list[str] = Field(
         ["score"],
-        description="Names of the fields of a response without names, by position. Empty: responses are not captured.",
+        description="Names of the fields of a response without names, by position. Empty: responses are not captured."
+        " Default with `probabilities`: their fields.",
     )
-    score: str = Field("score", description="The response field that holds the score; empty: there is none.")
+    score: str = Field(
+        "score",
+        description="The response field that holds the score; empty: there is none. Default with `probabilities`:"
+        " none, and the score is the largest of them.",
+    )
     prediction: str = Field(
-        "", description="The response field that holds the predicted class. Empty: `threshold` decides (`binary`)."
+        "",
+        description="The response field that holds the predicted class. Empty: `threshold` decides (`binary`), or the"
+        " largest of the `probabilities` (`multiclass`).",
+    )
+    probabilities: dict[Label, str] = Field(
+        {},
+        description="For `multiclass`: each class, and the response field that holds its probability. Training rows"
+        " have columns with the names of the fields. Of classes that are equally probable the first one counts.",
     )
     threshold: float = Field(0.5, ge=0, le=1, description="A score at or above it counts as a positive prediction.")
     positive: Label = Field("1", description="The label that means the positive class; every other label is negative.")
@@ -183,6 +175,30 @@ class Columns(Strict):
         " 'x[0]'}`. Names that are not in the request are looked for in the response.",
     )
     privacy: Privacy = Field(Privacy(), description="What is kept of the values.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _answers_are_probabilities(cls, data: Any) -> Any:
+        """What is not said of a response's fields follows from its probabilities."""
+        given = data.get("probabilities") if isinstance(data, dict) else None
+        if not isinstance(given, dict) or not given:
+            return data
+        return {"score": "", "outputs": list(given.values()), **data}
+
+    @model_validator(mode="after")
+    def _probabilities_of_classes(self) -> Self:
+        if not self.probabilities:
+            return self
+        if self.task != "multiclass":
+            raise ValueError(f"probabilities are for task multiclass; a {self.task} model has a score")
+        if len(self.probabilities) < 2:
+            raise ValueError("probabilities: give those of two classes or more")
+        if not self.outputs:
+            raise ValueError("probabilities are fields of a response, and without outputs responses are not captured")
+        if not all((*self.probabilities, *self.probabilities.values())):
+            raise ValueError("probabilities: a class or a field has no name")
+        _refuse_repeated("probabilities", self.probabilities.values())
+        return self
 
     @model_validator(mode="after")
     def _one_meaning_each(self) -> Self:
@@ -220,6 +236,15 @@ class Columns(Strict):
     def stored_segments(self) -> list[str]:
         """Every segment that is kept."""
         return [name for name in self.segments if self.privacy.columns.get(name) != "drop"]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The fields of a response that mean something: the score, the predicted class, the probabilities.
+
+        >>> Columns(features={"age": "numeric"}).answers
+        ('score',)
+        """
+        return tuple(name for name in (self.score, self.prediction, *self.probabilities.values()) if name)
 
     @property
     def hides(self) -> bool:

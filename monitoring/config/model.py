@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from monitoring.config.capture import Capture, Columns
+from monitoring.config.labels import Labels
 from monitoring.config.values import Duration, Strict
 from monitoring.documents import fingerprint
 from monitoring.window import LENGTHS, Every
@@ -46,18 +47,6 @@ class Schedule(Strict):
         if self.start and self.end and self.end < self.start:
             raise ValueError("end lies before start")
         return self
-
-
-class Labels(Strict):
-    """Where the ground truth arrives."""
-
-    format: Literal["sagemaker"] = Field("sagemaker", description="How the labels are written.")
-    uri: str = Field(description="Prefix over the `yyyy/mm/dd/hh/` folders, by the hour of collection.")
-    horizon: Duration = Field(
-        timedelta(days=30),
-        description="How long a window waits for labels. When it has passed the window is final; a label that"
-        " comes later changes nothing.",
-    )
 
 
 class Baseline(Strict):
@@ -269,12 +258,6 @@ class ModelConfig(Strict):
     def _name_is_free(self) -> Self:
         if self.name in _RESERVED:
             raise ValueError(f"the store keeps {self.name!r} for itself; choose another name")
-        return self
-
-    @model_validator(mode="after")
-    def _labels_that_can_be_joined(self) -> Self:
-        if self.labels is not None and self.columns.task != "binary":
-            raise ValueError(f"labels of a {self.columns.task} model are not read yet; leave `labels` out")
         return self
 
     @model_validator(mode="after")

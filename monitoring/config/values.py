@@ -6,8 +6,9 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
+_DIRECTIVES = ["Y", "m", "d", "H"]
 _LONGEST, _LONGEST_DAYS = 1_000_000, 730
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -67,6 +68,30 @@ def _label(value: object) -> object:
 
 
 Label = Annotated[str, BeforeValidator(_label)]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+# One format or several, each object being read by the first that knows it
+Formats = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+
+
+def _folders(value: str) -> str:
+    found = re.findall(r"%(.?)", value)
+    unknown = [name for name in found if name not in _DIRECTIVES]
+    if unknown:
+        raise ValueError(f"%{unknown[0]} is not known; use %Y, %m, %d and %H")
+    if found != _DIRECTIVES[: len(found)] or (value and len(found) < 3):
+        raise ValueError("name the year, the month, the day and maybe the hour, each once and in this order")
+    if value != value.strip("/"):
+        raise ValueError("must neither begin nor end with a slash")
+    return value
+
+
+# How folders name a time, by the directives of strftime; empty: there are none
+Folders = Annotated[str, AfterValidator(_folders)]
 
 
 class Strict(BaseModel):

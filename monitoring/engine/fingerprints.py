@@ -45,7 +45,7 @@ class Fingerprints:
     @classmethod
     def of(cls, records: pa.Table) -> Self:
         """The fingerprints of canonical records."""
-        ids, ids2 = _text_hashes(records["event_id"])
+        ids, ids2 = text_hashes(records["event_id"])
         bodies = np.zeros(records.num_rows, np.uint64)
         for place, name in enumerate(records.column_names):
             follows = name == "prediction" and pa.types.is_boolean(records[name].type)  # from the score
@@ -115,7 +115,7 @@ def find_repeats(new: Fingerprints, before: Fingerprints) -> Repeats:
 
 def id_fingerprints(ids: Sequence[str]) -> list[tuple[int, int]]:
     """The two parts of the fingerprint of each id."""
-    one, two = _text_hashes(pa.chunked_array([pa.array(ids, pa.string())]))
+    one, two = text_hashes(pa.chunked_array([pa.array(ids, pa.string())]))
     return list(zip(one.tolist(), two.tolist(), strict=True))
 
 
@@ -126,7 +126,7 @@ def _columns(prints: Fingerprints) -> tuple[Bits, Bits, Bits]:
 def _column_hashes(column: pa.ChunkedArray) -> Bits:
     """A 64-bit hash of each value, shape (n,)."""
     if pa.types.is_string(column.type):
-        return _text_hashes(column)[0]
+        return text_hashes(column)[0]
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
     elif pa.types.is_timestamp(column.type):
@@ -138,7 +138,7 @@ def _column_hashes(column: pa.ChunkedArray) -> Bits:
     return np.where(valid, bits, _NULL)
 
 
-def _text_hashes(column: pa.ChunkedArray) -> tuple[Bits, Bits]:
+def text_hashes(column: pa.ChunkedArray) -> tuple[Bits, Bits]:
     """Two hashes of each text, shape (n,)."""
     one, two = np.full(len(column), _NULL), np.full(len(column), _NULL)
     done = 0

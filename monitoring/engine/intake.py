@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any, Self
 
@@ -79,6 +79,7 @@ class Intake:
         waiting: Rows of one side, whose other side may still come.
         targets: The windows that got records, and how many of them count.
         content: Hash of every object's key and content.
+        brought: For each window that got records, a hash of what tells which ones they are.
     """
 
     read: int
@@ -89,6 +90,7 @@ class Intake:
     waiting: int
     targets: dict[str, int]
     content: str
+    brought: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, monitor: Monitor, window: Window) -> Self:
@@ -176,6 +178,7 @@ def complete(monitor: Monitor, window: Window) -> Intake:
         waiting=sum(item.rows for item in waiting),
         targets={target.label: item.profiled for target, item in brought.items()},
         content=documents.fingerprint([batch.content for batch in batches]),
+        brought={target.label: documents.fingerprint([item.parts]) for target, item in brought.items()},
     )
     counted = intake.profiled + intake.duplicate + sum(intake.quarantined.values())
     if intake.read != counted:

@@ -138,17 +138,7 @@ def _conformed(table: pa.Table, wanted: pa.Schema) -> pa.Table:
 
 def record_count(monitor: Monitor, window: Window, until: Window) -> int:
     """How many records a window has, as far as the run of `until` knew."""
-    return sum(brought_by(monitor, window, run).profiled for run in _runs(monitor, window, until))
-
-
-def arrivals(monitor: Monitor, window: Window, until: Window) -> list[tuple[Window, pa.ChunkedArray]]:
-    """The event ids that each run brought to a window, oldest run first."""
-    found = []
-    for run in _runs(monitor, window, until):
-        tables = list(_tables(monitor, [brought_by(monitor, window, run)], ["event_id"]))
-        if tables:
-            found.append((run, pa.concat_tables(tables)["event_id"]))
-    return found
+    return sum(profiled_by(monitor, window, run) for run in _runs(monitor, window, until))
 
 
 def _runs(monitor: Monitor, window: Window, until: Window | None) -> list[Window]:

@@ -1,30 +1,47 @@
-"""Label epochs: the label objects that one run was the first to see, pinned and read once.
+"""Label epochs: the label objects that one run was the first to see, pinned so that every retry reads the same ones.
 
-The epoch of window W holds the objects collected from when window W-1 was measured until W is, by the hour in
-their keys; and stragglers: objects that appeared in an earlier hour after its epoch had been pinned. So what is
-known at any time is a function of the pinned epochs, and a backfill long after gives what the daily runs gave.
+The epoch of window W holds the objects collected from when window W-1 was measured until W is, by the time in their
+folders; and stragglers: objects that appeared in an earlier folder after its epoch had been pinned, or that were
+changed since. So what is known at any time is a function of the pinned epochs, and a backfill long after gives what
+the daily runs gave. Where folders say no time, an object is in the epoch of the first run that found it.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-
 from monitoring import documents
-from monitoring.capture import records
-from monitoring.capture.quarantine import Quarantined, quarantine_lines
-from monitoring.capture.readers import sagemaker
-from monitoring.labels.join import LABEL_SCHEMA
+from monitoring.capture.pinning import folders_of
+from monitoring.capture.readers.noise import is_noise
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo
-from monitoring.window import Window
+from monitoring.window import LENGTHS, Window, iso
 
-KIND, SCHEMA_VERSION = "label-epoch", 1
-_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+KIND, SCHEMA_VERSION = "label-epoch", 2
+_HOUR, _DAY, _TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
+# Runs that were missed in a row and whose epochs are pinned one by one; what was collected in longer gaps is read
+# by the first run after them.
+_LONGEST_GAP = 400
+_DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%H": r"(?P<H>\d{2})"}
+
+
+@dataclass(frozen=True, order=True)
+class LabelObject:
+    """One pinned label object.
+
+    Attributes:
+        arrived: When it was collected: the end of its folder's hour or day; without folders, when it was written.
+        info: The object.
+        version: How many other contents of this key were read before.
+    """
+
+    arrived: datetime
+    info: ObjectInfo
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,195 +49,176 @@ class Epoch:
     """One pinned epoch.
 
     Attributes:
-        window: The window whose run pinned it.
-        objects: Its label objects, in the order in which they count.
+        window: The window whose run sees these labels first.
+        objects: Its objects, in the order in which their labels count.
     """
 
     window: Window
-    objects: tuple[ObjectInfo, ...]
+    objects: tuple[LabelObject, ...]
+
+    def fingerprint(self) -> str:
+        """A hash that tells which labels these are; a copy of the store has the same, though its tags are others."""
+        objects = [(item.info.key, item.info.size, iso(item.arrived), item.version) for item in self.objects]
+        return documents.fingerprint([self.window.label, objects])
+
+
+def horizon(monitor: Monitor, window: Window) -> int:
+    """For how many windows a record waits for its label, and a label for its record."""
+    return (monitor.final_epoch(window).start - window.start) // LENGTHS[window.every]
 
 
 def pin_epochs(monitor: Monitor, window: Window) -> None:
-    """Pin the epoch of `window`, and those before it that its trailing windows and older ones need."""
-    if monitor.config.labels is None:
+    """Pin the epoch of `window`, and those before it whose labels may still belong to a window that it looks at."""
+    labels = monitor.config.labels
+    if labels is None:
         return
-    pinned = [epoch for epoch in pinned_epochs(monitor) if epoch < window]
-    for last, following in pairwise([*pinned, window]):
-        # runs were missed after `last`, whose last look waits for the epochs up to its horizon
-        if last.shift(1) < following and monitor.store.exists(monitor.layout.verdict(last, 1)):
-            _fill(monitor, last.shift(1), min(monitor.final_epoch(last), following.shift(-1)))
-    waiting = [epoch for epoch in pinned if epoch >= _oldest_open(monitor, window)]
-    _fill(monitor, min([window.shift(-monitor.config.trailing_windows), *waiting[:1]]), window)
-
-
-def _fill(monitor: Monitor, first: Window, last: Window) -> None:
-    while first <= last:
-        if not monitor.store.exists(monitor.layout.label_epoch(first)):
-            _pin(monitor, first)
-        first = first.shift(1)
+    pinned = pinned_epochs(monitor)
+    missing = sorted(_needed(monitor, window, pinned) - set(pinned))
+    if not missing:
+        return
+    read = [load_epoch(monitor, epoch) for epoch in _still_open(monitor, window, pinned)]
+    versions: dict[str, int] = {}
+    before = [item for epoch in read for item in epoch.objects]
+    for item in before:
+        versions[item.info.key] = max(versions.get(item.info.key, 0), item.version + 1)
+    known = {(item.info.key, item.info.etag) for item in before}
+    found: dict[Window, list[LabelObject]] = {epoch: [] for epoch in missing}
+    for arrived, info in _listed(monitor, missing[0], window):
+        if (info.key, info.etag) in known or is_noise(info.key) or not info.size:
+            continue
+        owner = _epoch_of(monitor, arrived, missing)
+        if owner is not None:
+            found[owner].append(LabelObject(arrived, info, versions.get(info.key, 0)))
+    for owner, objects in found.items():
+        _write(monitor, Epoch(owner, tuple(sorted(objects))))
 
 
 def pinned_epochs(monitor: Monitor) -> list[Window]:
     """The windows whose epochs are pinned, oldest first."""
-    prefix = f"{monitor.config.name}/labels/consumed/"
+    prefix = monitor.layout.label_epochs
     names = [key.removeprefix(prefix) for key in monitor.store.keys(prefix)]
-    return sorted(monitor.window(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    found = (monitor.window_or_none(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    return sorted(epoch for epoch in found if epoch is not None)
 
 
-def visible_epochs(monitor: Monitor, window: Window, until: Window) -> list[Window]:
-    """The epochs that may hold labels of `window`, as far as the run of `until`; none after its horizon."""
-    if monitor.config.labels is None:
+def visible_epochs(monitor: Monitor, window: Window, until: Window, pinned: Iterable[Window]) -> list[Window]:
+    """Those of the pinned epochs that may hold labels of `window`, as far as the run of `until`.
+
+    None after its horizon, and, where folders tell the time, none so far before it that a label had given up.
+    """
+    labels = monitor.config.labels
+    if labels is None:
         return []
-    last = min(until, monitor.final_epoch(window))
-    epochs, epoch = [], window.shift(-1)
-    while epoch <= last:
-        epochs.append(epoch)
-        epoch = epoch.shift(1)
-    return epochs
+    last, first = min(until, monitor.final_epoch(window)), window.shift(-horizon(monitor, window) - 1)
+    return [epoch for epoch in pinned if epoch <= last and (epoch >= first or not labels.folders)]
 
 
-class EpochReader:
-    """Reads epochs, each at most once: the trailing windows of a run share most of theirs.
+def load_epoch(monitor: Monitor, window: Window) -> Epoch:
+    """The epoch that `pin_epochs` wrote."""
+    key = monitor.layout.label_epoch(window)
+    body: dict[str, Any] = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
+    return Epoch(
+        window,
+        tuple(
+            LabelObject(
+                datetime.fromisoformat(item["arrived"]),
+                ObjectInfo(item["key"], item["size"], item["etag"]),
+                item.get("version", 0),
+            )
+            for item in body["objects"]
+        ),
+    )
 
-    Args:
-        monitor: The model.
+
+def _write(monitor: Monitor, epoch: Epoch) -> None:
+    objects = [
+        {"key": item.info.key, "size": item.info.size, "etag": item.info.etag, "arrived": iso(item.arrived)}
+        | ({"version": item.version} if item.version else {})
+        for item in epoch.objects
+    ]
+    body = {"model": monitor.config.name, "window": epoch.window.label, "objects": objects}
+    # whoever comes second reads the first one's list
+    key = monitor.layout.label_epoch(epoch.window)
+    monitor.store.put_if_absent(key, documents.encode(KIND, SCHEMA_VERSION, body))
+
+
+def _needed(monitor: Monitor, window: Window, pinned: list[Window]) -> set[Window]:
+    """The epochs that this run has to have.
+
+    With runs missed before it, those are also the epochs for which older windows wait; and those for which its
+    trailing windows look back.
     """
-
-    def __init__(self, monitor: Monitor) -> None:
-        self._monitor = monitor
-        self._tables: dict[Window, pa.Table | None] = {}
-        self._counts: dict[Window, LabelCounts] = {}
-
-    def pinned(self, window: Window) -> bool:
-        """Whether the epoch of `window` is pinned."""
-        return self._table(window) is not None
-
-    def labels(self, window: Window) -> pa.Table:
-        """The labels of an epoch; none when it is not pinned."""
-        table = self._table(window)
-        return LABEL_SCHEMA.empty_table() if table is None else table
-
-    def visible(self, window: Window, until: Window) -> list[pa.Table]:
-        """The labels that the run of `until` may find for `window`, oldest epoch first."""
-        return [self.labels(epoch) for epoch in visible_epochs(self._monitor, window, until)]
-
-    def counts(self, window: Window) -> LabelCounts:
-        """What became of the labels of an epoch."""
-        if window not in self._counts:
-            store, key = self._monitor.store, self._monitor.layout.label_quarantine(window)
-            bad = store.get(key).count(b"\n") if store.exists(key) else 0
-            self._counts[window] = LabelCounts(self.labels(window).num_rows + bad, bad)
-        return self._counts[window]
-
-    def _table(self, window: Window) -> pa.Table | None:
-        if window not in self._tables:
-            self._tables[window] = _load(self._monitor, window)
-        return self._tables[window]
+    assert monitor.config.labels is not None
+    back = horizon(monitor, window) + monitor.config.trailing_windows + 1 if monitor.config.labels.folders else 0
+    needed = {window.shift(-n) for n in range(back + 1)}
+    before = [epoch for epoch in pinned if epoch < window]
+    if before:
+        gap = range(1, min((window.start - before[-1].start) // LENGTHS[window.every], _LONGEST_GAP))
+        needed |= {before[-1].shift(n) for n in gap}
+    return needed
 
 
-@dataclass(frozen=True)
-class LabelCounts:
-    """What became of the labels of an epoch.
-
-    Attributes:
-        read: Labels read.
-        quarantined: Those that could not be used.
-    """
-
-    read: int
-    quarantined: int
+def _still_open(monitor: Monitor, window: Window, pinned: list[Window]) -> list[Window]:
+    """The pinned epochs whose folders are listed again, and those after them that may have got their stragglers."""
+    assert monitor.config.labels is not None
+    if not monitor.config.labels.folders:
+        return pinned
+    oldest = window.shift(-horizon(monitor, window) - monitor.config.trailing_windows - 2)
+    return [epoch for epoch in pinned if epoch >= oldest]
 
 
-def _load(monitor: Monitor, window: Window) -> pa.Table | None:
-    """The labels of an epoch, read from their objects the first time; None when it is not pinned."""
-    store, layout = monitor.store, monitor.layout
-    if not store.exists(layout.label_epoch(window)):
-        return None
-    key = layout.label_rows(window)
-    if not store.exists(key):
-        _read(monitor, _load_manifest(monitor, window))
-    return records.from_parquet(store.get(key))
-
-
-def _oldest_open(monitor: Monitor, window: Window) -> Window:
+def _epoch_of(monitor: Monitor, arrived: datetime, missing: list[Window]) -> Window | None:
+    """The epoch that a new object belongs to: its own, or the next one that is not pinned yet."""
     labels = monitor.config.labels
     assert labels is not None
-    return Window.containing(window.start - labels.horizon, window.every).shift(-monitor.config.trailing_windows)
+    if not labels.folders:
+        return missing[-1]
+    own = Window.containing(arrived - _TICK - monitor.config.schedule.settle, monitor.config.every)
+    return next((epoch for epoch in missing if epoch >= own), None)
 
 
-def _pin(monitor: Monitor, window: Window) -> None:
+def _listed(monitor: Monitor, first: Window, last: Window) -> list[tuple[datetime, ObjectInfo]]:
+    """Every object that may be new, with its time; those of folders that had not ended by the last run are left out."""
     labels = monitor.config.labels
     assert labels is not None
     store, prefix = monitor.source(labels.uri)
-    start, end = monitor.as_of(window.shift(-1)), monitor.as_of(window)
-    own = _collected(store.objects, prefix, start, end)
-    stragglers = _stragglers(monitor, window, prefix, store.objects)
-    body = {
-        "model": monitor.config.name,
-        "window": window.label,
-        "objects": [{"key": i.key, "size": i.size, "etag": i.etag} for i in (*stragglers, *own)],
-    }
-    document = documents.encode(KIND, SCHEMA_VERSION, body)
-    monitor.store.put_if_absent(monitor.layout.label_epoch(window), document)
-    _load(monitor, window)
-
-
-def _stragglers(monitor: Monitor, window: Window, prefix: str, listing: Any) -> list[ObjectInfo]:
-    """Objects in the hours of earlier epochs that none of them has."""
-    earlier = [e for e in pinned_epochs(monitor) if _oldest_open(monitor, window) <= e < window]
-    if not earlier:
-        return []
-    known = {info.key for epoch in earlier for info in _load_manifest(monitor, epoch).objects}
-    spans = [[earlier[0], earlier[0]]]
-    for epoch in earlier[1:]:
-        if spans[-1][1].shift(1) < epoch:  # what lies between belongs to epochs that are still to come
-            spans.append([epoch, epoch])
-        spans[-1][1] = epoch
-    found = [
-        info
-        for first, last in spans
-        for info in _collected(listing, prefix, monitor.as_of(first.shift(-1)), monitor.as_of(last))
-    ]
-    return [info for info in found if info.key not in known]
-
-
-def _collected(listing: Any, prefix: str, start: datetime, end: datetime) -> list[ObjectInfo]:
-    """Objects whose hour of collection lies in `[start, end)`, oldest hour first."""
-    found = []
-    day = (start - _HOUR).replace(hour=0, minute=0, second=0, microsecond=0)
+    if not labels.folders:
+        return [(info.modified.replace(microsecond=0), info) for info in store.objects(prefix)]
+    oldest = min(first, last.shift(-horizon(monitor, last) - monitor.config.trailing_windows - 1))
+    start, end = monitor.as_of(oldest.shift(-1)), monitor.as_of(last)
+    daily = labels.folders.partition("%H")[0]
+    days, day = [], (start - _HOUR).replace(hour=0, minute=0, second=0, microsecond=0)
     while day < end:
-        for info in listing(f"{prefix}{day:%Y/%m/%d}/"):
-            hour = _hour(info.key.removeprefix(prefix), day)
-            # by the hour's end: until then more may come, and a run in its middle cannot have seen it all
-            if hour is not None and start < hour + _HOUR <= end and info.size:
-                found.append(info)
+        days += [prefix + text for text in folders_of(store, prefix, day.strftime(daily))]
         day += _DAY
-    return sorted(found)
+    pattern, step = _pattern(labels.folders), _HOUR if "%H" in labels.folders else _DAY
+    found = []
+    for info in store.list_many(days):
+        ended = _ended(pattern, info.key.removeprefix(prefix), step)
+        if ended is not None and start < ended <= end:
+            found.append((ended, info))
+    return found
 
 
-def _hour(key: str, day: datetime) -> datetime | None:
-    hour = key.split("/")[3]
-    return day.replace(hour=int(hour)) if hour.isdecimal() and int(hour) < 24 else None
+def _pattern(folders: str) -> re.Pattern[str]:
+    """What keys of a time look like.
+
+    >>> _pattern("dt=%Y-%m-%d/%H").match("dt=2024-01-11/07/x.jsonl").groups()
+    ('2024', '01', '11', '07')
+    """
+    parts = re.split(r"(%[YmdH]|\*)", folders)
+    return re.compile(
+        "".join(_DIRECTIVES.get(part, "[^/]*" if part == "*" else re.escape(part)) for part in parts) + "/"
+    )
 
 
-def _load_manifest(monitor: Monitor, window: Window) -> Epoch:
-    key = monitor.layout.label_epoch(window)
-    body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
-    return Epoch(window, tuple(ObjectInfo(item["key"], item["size"], item["etag"]) for item in body["objects"]))
-
-
-def _read(monitor: Monitor, epoch: Epoch) -> None:
-    assert monitor.config.labels is not None
-    store, _ = monitor.source(monitor.config.labels.uri)
-    rows: list[tuple[str, str]] = []
-    quarantined: list[Quarantined] = []
-    for info in epoch.objects:
-        found, bad = sagemaker.read_labels(info.key, store.get(info.key, etag=info.etag))
-        rows += found
-        quarantined += bad
-    ids, labels = [row[0] for row in rows], [row[1] for row in rows]
-    if quarantined:
-        lines = quarantine_lines(quarantined, quotes=not monitor.config.columns.hides)
-        monitor.store.put(monitor.layout.label_quarantine(epoch.window), lines)
-    table = pa.table({"event_id": ids, "label": labels}, schema=LABEL_SCHEMA)
-    monitor.store.put(monitor.layout.label_rows(epoch.window), records.to_parquet(table))
+def _ended(pattern: re.Pattern[str], key: str, step: timedelta) -> datetime | None:
+    """When the folder of a key ended; None outside of such folders."""
+    match = pattern.match(key)
+    if match is None:
+        return None
+    parts = [int(text) for text in match.groups()]
+    try:
+        return datetime(*parts, tzinfo=UTC) + step  # type: ignore[misc, arg-type]  # three or four whole numbers
+    except ValueError:
+        return None

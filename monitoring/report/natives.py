@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 from monitoring.baseline import load_sample
 from monitoring.capture.privacy import without_rare
 from monitoring.capture.schema import FEATURE_PREFIX
+from monitoring.engine.labelled import labels_of
 from monitoring.engine.windows import load_records
-from monitoring.judge import Status, Verdict
-from monitoring.labels import join
-from monitoring.labels.epochs import EpochReader
+from monitoring.judge import Status
 from monitoring.monitor import Monitor
 from monitoring.profile.distribution import FloatArray
 from monitoring.report.facts import Facts, epoch_of
@@ -111,7 +110,8 @@ def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
     table = load_records(monitor, verdict.window, None, epoch_of(monitor, verdict))
     sample = load_sample(monitor, verdict.inputs["baseline"])
     names = _common_names(monitor, facts.least_rows, table, sample)
-    table = table.append_column("label", _labels(monitor, verdict, table["event_id"]))
+    labels = labels_of(monitor, verdict.window, epoch_of(monitor, verdict), table["event_id"])
+    table = table.append_column("label", pc.equal(labels, monitor.config.columns.positive))
     current = _frame(bottom_k(table, monitor.config.report.sample_rows), monitor, facts.least_rows, names)
     reference = _frame(sample, monitor, facts.least_rows, names)
     stored = monitor.config.columns.stored
@@ -163,12 +163,6 @@ def blurred(values: FloatArray, least: int) -> FloatArray:
         group = np.minimum(np.arange(len(rare)) // least, len(rare) // least - 1)
         out[rare] = (np.bincount(group, weights=values[rare]) / np.bincount(group))[group]
     return out
-
-
-def _labels(monitor: Monitor, verdict: Verdict, ids: pa.ChunkedArray) -> pa.Array:
-    epochs = EpochReader(monitor).visible(verdict.window, epoch_of(monitor, verdict))
-    labels = join(ids, epochs).labels
-    return pc.equal(labels, monitor.config.columns.positive)
 
 
 def _frame(table: pa.Table, monitor: Monitor, least: int, names: dict[str, set[str]]) -> pd.DataFrame:

@@ -108,13 +108,39 @@ class Layout:
         """Records of one batch that could not be read, with the reasons."""
         return f"{self.quarantines}{window.label}/{batch:05d}-{number:03d}.jsonl"
 
+    @property
+    def label_epochs(self) -> str:
+        """The label objects of every run."""
+        return f"{self.model}/labels/consumed/"
+
     def label_epoch(self, window: Window) -> str:
         """The label objects that the run of `window` was the first to see."""
-        return f"{self.model}/labels/consumed/{window.label}.json"
+        return f"{self.label_epochs}{window.label}.json"
 
     def label_rows(self, window: Window) -> str:
         """The canonical labels of that run."""
-        return f"{self.model}/labels/consumed/{window.label}.parquet"
+        return f"{self.label_epochs}{window.label}.arrow"
+
+    @property
+    def label_joins(self) -> str:
+        """Which labels each run has joined."""
+        return f"{self.model}/labels/joined/"
+
+    def label_join(self, window: Window) -> str:
+        """What the run of `window` has joined."""
+        return f"{self.label_joins}{window.label}.json"
+
+    def matched_labels(self, window: Window) -> str:
+        """Which labels the run of `window` has joined to a record, a bit for each."""
+        return f"{self.label_joins}{window.label}.bin"
+
+    def labelled_records(self, window: Window) -> str:
+        """The labelled records of `window`."""
+        return f"{self.model}/labels/records/{window.label}/"
+
+    def labelled(self, window: Window, run: Window) -> str:
+        """The records of `window` that the run of `run` has given a label, or another one."""
+        return f"{self.labelled_records(window)}{run.label}.arrow"
 
     def label_quarantine(self, window: Window) -> str:
         """The labels of that run that could not be read, with the reasons."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitoring.capture.objects import Piece
 from monitoring.capture.quarantine import Quarantined, quarantine_lines
-from monitoring.capture.readers.sagemaker import read_labels, read_piece
+from monitoring.capture.readers.sagemaker import read_piece
 from monitoring.capture.records import Row, from_parquet, sort_out, to_parquet, type_rows
 from monitoring.config.capture import Columns
 from tests.capture.conftest import sorted_out
@@ -107,12 +107,3 @@ def test_scanned_or_line_by_line_the_rows_are_the_same(
     assert [scanned.origin(i) for i in range(scanned.table.num_rows)] == [
         alone.origin(i) for i in range(alone.table.num_rows)
     ]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(_line, max_size=6), st.randoms(use_true_random=False))
-def test_every_label_line_is_read_or_quarantined(lines: list[bytes], order: Any) -> None:
-    labels, quarantined = read_labels("k", _json_lines([], lines, order))
-    assert len({item.origin.offset for item in quarantined}) == len(quarantined)
-    assert sum(bool(line.strip()) for line in lines) <= len(labels) + len(quarantined)
-    assert all(name.encode() and label.encode() for name, label in labels)

@@ -12,7 +12,6 @@ import pytest
 
 from monitoring.capture.objects import Piece
 from monitoring.capture.quarantine import Reason, parse_quarantine, quarantine_lines
-from monitoring.capture.readers.sagemaker import read_labels
 from monitoring.capture.records import Sorted
 from monitoring.capture.schema import FEATURE_PREFIX
 
@@ -66,16 +65,6 @@ LINES: list[tuple[Reason, bytes]] = [
     (Reason.NOT_A_CAPTURE, b'{"captureData": 1}\n'),
     (Reason.CUT_OFF, b'{"captureData": {"endpointInput": {"observedCon'),
 ]
-LABELS: list[tuple[Reason, Any]] = [
-    (Reason.BAD_LABEL, {"data": "", "encoding": "CSV"}),
-    (Reason.BAD_LABEL, {"data": " ", "encoding": "CSV"}),
-    (Reason.BAD_LABEL, {"data": "1,0", "encoding": "CSV"}),
-    (Reason.BAD_LABEL, {"data": "null", "encoding": "JSON"}),
-    (Reason.BAD_LABEL, {"data": "NaN", "encoding": "JSON"}),
-    (Reason.BAD_LABEL, {"data": '"\\ud800"', "encoding": "JSON"}),
-    (Reason.BAD_LABEL, {"data": "1"}),
-    (Reason.NOT_A_CAPTURE, None),
-]
 
 
 def _with_good(record: MakeRecord, read: Read, bad: Any) -> Sorted:
@@ -99,29 +88,21 @@ def test_lines(record: MakeRecord, read: Read, reason: Reason, line: bytes) -> N
     assert found.quarantined[0].origin.data == line.rstrip(b"\n")
 
 
-@pytest.mark.parametrize(("reason", "truth"), LABELS)
-def test_labels(reason: Reason, truth: Any) -> None:
-    good = {"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "a"}}
-    lines = [json.dumps(item).encode() for item in (good, good | {"groundTruthData": truth}, good)]
-    labels, quarantined = read_labels("k", b"\n".join(lines))
-    assert labels == [("a", "1"), ("a", "1")]
-    assert [(item.reason, item.origin.offset) for item in quarantined] == [(reason, len(lines[0]) + 1)]
-
-
-# those of objects, of other formats, and of windows
+# those of objects, of other formats, of labels, and of windows
 ELSEWHERE = {
     Reason.MISSING_OBJECT,
     Reason.CHANGED_OBJECT,
     Reason.BAD_OBJECT,
     Reason.UNKNOWN_FORMAT,
     Reason.TOO_LONG,
+    Reason.BAD_LABEL,
     Reason.TOO_LATE,
     Reason.IN_THE_FUTURE,
 }
 
 
 def test_every_reason_is_produced_above() -> None:
-    assert {reason for reason, _ in (*RECORDS, *LINES, *LABELS)} == set(Reason) - ELSEWHERE
+    assert {reason for reason, _ in (*RECORDS, *LINES)} == set(Reason) - ELSEWHERE
 
 
 def test_a_whole_last_line_needs_no_end(record: MakeRecord, read: Read) -> None:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring.capture import CapturedInference, write_captures
-from monitoring.capture.readers.sagemaker import read_labels
 from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.capture.writer import write_labels
 from monitoring.store.local import LocalStore
 from monitoring.window import Window
 from tests.capture.conftest import sorted_out
+from tests.labels.readers.labelled import read as read_labels
 
 DAY = Window(datetime(2024, 1, 11, tzinfo=UTC), "day")
 
@@ -72,4 +72,6 @@ def test_labels_lie_in_the_hour_of_their_collection(tmp_path: Path) -> None:
     late = DAY.start + timedelta(hours=30)
     keys = write_labels(store, "l", [("a", "1", DAY.start), ("b", "0", late), ("c", "0", late)])
     assert [key.rsplit("/", 1)[0] for key in keys] == ["l/2024/01/11/00", "l/2024/01/12/06"]
-    assert [read_labels(key, store.get(key)) for key in keys] == [([("a", "1")], []), ([("b", "0"), ("c", "0")], [])]
+    found = [read_labels(store.get(key)) for key in keys]
+    assert [labels.pairs for labels in found] == [[("a", "1")], [("b", "0"), ("c", "0")]]
+    assert not any(labels.quarantined for labels in found)

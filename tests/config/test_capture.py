@@ -65,11 +65,29 @@ def test_one_format_or_several() -> None:
         ({"features": {"a": "numeric"}, "privacy": {"columns": {"a": [2, 1]}}}, "ascend"),
         ({"features": {"a": "numeric"}, "privacy": {"columns": {"a": []}}}, "ascend"),
         ({"features": {"a": "text"}, "privacy": {"columns": {"a": "hash"}}}, "only its length"),
+        ({"probabilities": {"a": "pa", "b": "pb"}}, "for task multiclass; a binary model"),
+        ({"task": "multiclass", "probabilities": {"a": "pa"}}, "two classes or more"),
+        ({"task": "multiclass", "probabilities": {"a": "p", "b": "p"}}, "'p' stands twice"),
+        ({"task": "multiclass", "probabilities": {"a": "", "b": "p"}}, "has no name"),
+        (
+            {"task": "multiclass", "features": {"x": "numeric"}, "probabilities": {"a": "p", "b": "q"}, "outputs": []},
+            "without outputs responses are not captured",
+        ),
     ],
 )
 def test_columns_that_make_no_sense(columns: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Columns.model_validate(columns)
+
+
+def test_probabilities_say_what_else_a_response_holds() -> None:
+    columns = Columns.model_validate({"task": "multiclass", "probabilities": {1: "p_one", "two": "p_two"}})
+    assert columns.probabilities == {"1": "p_one", "two": "p_two"}
+    assert (columns.score, columns.outputs, columns.answers) == ("", ["p_one", "p_two"], ("p_one", "p_two"))
+    assert Columns.model_validate(columns.model_dump()) == columns
+    given = columns.model_copy(update={"score": "s", "outputs": ["s"], "prediction": "class"})
+    assert Columns.model_validate(given.model_dump()) == given
+    assert given.answers == ("s", "class", "p_one", "p_two")
 
 
 def test_what_is_stored_of_columns() -> None:
@@ -89,10 +107,3 @@ def test_what_is_stored_of_columns() -> None:
     assert columns.stored_segments == ["tenant"]
     assert columns.privacy.hides
     assert not Columns(features={"a": "numeric"}).privacy.hides
-
-
-def test_labels_of_other_tasks_are_refused_until_they_can_be_read() -> None:
-    model = {"name": "m", "capture": {"uri": "x"}, "columns": {"task": "regression", "features": {"a": "numeric"}}}
-    assert ModelConfig.model_validate(model)
-    with pytest.raises(ValidationError, match="labels of a regression model"):
-        ModelConfig.model_validate(model | {"labels": {"uri": "y"}})

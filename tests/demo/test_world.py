@@ -12,18 +12,19 @@ from demo.flights import rows_for
 from demo.world import FIRST_DAY, model_key, play_day, pointer_key, prepare, serving_version
 from monitoring.capture.objects import Piece
 from monitoring.capture.quarantine import Quarantined
-from monitoring.capture.readers.sagemaker import read_labels, read_piece
+from monitoring.capture.readers.sagemaker import read_piece
 from monitoring.config import ModelConfig
 from monitoring.errors import ObjectMissingError
 from monitoring.store import Store
 from monitoring.store.local import LocalStore
 from monitoring.window import Window
+from tests.labels.readers.labelled import read as read_labels
 
 DAY = Window(datetime(2013, 3, 8, tzinfo=UTC), "day")
 
 
 def _labels(store: Store, keys: list[str]) -> dict[str, str]:
-    written = [read_labels(key, store.get(key))[0] for key in keys if key.startswith("labels/")]
+    written = [read_labels(store.get(key)).pairs for key in keys if key.startswith("labels/")]
     pairs = [pair for labels in written for pair in labels]
     assert len(pairs) == len(dict(pairs))
     return dict(pairs)

@@ -13,10 +13,11 @@ It never raises for what an object holds. A package adds a reader under the entr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any, Protocol, TypeVar
 
 from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Origin, Quarantined, Reason
@@ -61,6 +62,19 @@ class Reader:
     timed: bool = False
 
 
+class _Knows(Protocol):
+    """A reader, of captures or of something else."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def knows(self) -> Callable[[str, bytes], bool]: ...
+
+
+Knowing = TypeVar("Knowing", bound=_Knows)
+
+
 def reader(name: str) -> Reader:
     """The reader of a format.
 
@@ -71,15 +85,30 @@ def reader(name: str) -> Reader:
         module = import_module(f"{__name__}.{name.replace('-', '_')}")
         group, timed = getattr(module, "group", None), getattr(module, "TIMED", False)
         return Reader(name, module.read, module.knows, group, timed)
-    added = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in added:
+    return Reader(name, added(name, GROUP, BUILT_IN, where="capture.format"))
+
+
+def added(name: str, group: str, built_in: Iterable[str], *, where: str) -> Any:
+    """What a package adds.
+
+    Args:
+        name: Of the format.
+        group: Of entry points.
+        built_in: Formats that no package has to add.
+        where: The setting that names the format.
+
+    Raises:
+        ConfigError: No package adds it.
+    """
+    points = {point.name: point for point in entry_points(group=group)}
+    if name not in points:
         raise ConfigError(
             f"no reader for the format {name!r}",
-            where="capture.format",
-            allowed=[*BUILT_IN, *sorted(added)],
-            hint=f"a package adds one under the entry point group {GROUP}",
+            where=where,
+            allowed=[*built_in, *sorted(points)],
+            hint=f"a package adds one under the entry point group {group}",
         )
-    return Reader(name, added[name].load())
+    return points[name].load()
 
 
 def readers(config: ModelConfig) -> list[Reader]:
@@ -99,16 +128,23 @@ def read_object(captured: CaptureObject, config: ModelConfig, known: list[Reader
         config: The model.
         known: The readers of its formats.
     """
+    chosen = first_that_knows(captured, known)
+    if isinstance(chosen, Quarantined):
+        yield chosen
+    else:
+        yield from chosen.read(captured, config)
+
+
+def first_that_knows(captured: CaptureObject, known: Sequence[Knowing]) -> Knowing | Quarantined:
+    """The reader of an object; why there is none. The only one reads whatever there is."""
     if len(known) == 1:
-        yield from known[0].read(captured, config)
-        return
+        return known[0]
     head = captured.head(_HEAD)
     for candidate in known:
         if candidate.knows(captured.key, head):
-            yield from candidate.read(captured, config)
-            return
+            return candidate
     detail = f"none of the formats {', '.join(item.name for item in known)}"
-    yield Quarantined(Reason.UNKNOWN_FORMAT, detail, Origin(captured.key, 0, head))
+    return Quarantined(Reason.UNKNOWN_FORMAT, detail, Origin(captured.key, 0, head))
 
 
 def group_of(known: list[Reader]) -> Callable[[str], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,14 @@ from monitoring.capture.quarantine import Origin, Quarantined, UnreadableError
 from monitoring.capture.readers import arrow_values as values
 from monitoring.capture.readers.arrow_values import Integers, Mask, Parsed
 from monitoring.capture.readers.rows import EPOCH, Identity
-from monitoring.capture.records import FAILED_STATUS, Rows, Typed, type_rows, unknown_columns
-from monitoring.capture.schema import FEATURE_PREFIX, REFERENCE_PREFIX, SEGMENT_PREFIX, captured_schema
+from monitoring.capture.records import FAILED_STATUS, Rows, Typed, likeliest, type_rows, unknown_columns
+from monitoring.capture.schema import (
+    FEATURE_PREFIX,
+    PROBABILITY_PREFIX,
+    REFERENCE_PREFIX,
+    SEGMENT_PREFIX,
+    captured_schema,
+)
 from monitoring.config.capture import CapturedType, Columns
 from monitoring.config.values import plain_label
 
@@ -32,9 +38,13 @@ _PARSERS: dict[CapturedType, Callable[[pa.Array], Parsed]] = {
 def needed(names: list[str], identity: Identity) -> list[str]:
     """The columns, of these, that the model needs."""
     columns = identity.columns
-    own = (columns.score, columns.prediction, columns.model_version, columns.latency_ms, columns.status)
+    own = (*columns.answers, columns.model_version, columns.latency_ms, columns.status)
     declared = (*own, *columns.features, *columns.segments, *columns.references)
-    paths = [*identity.event_ids, *identity.event_times, *map(columns.path, declared)]
+    return on_paths(names, [*identity.event_ids, *identity.event_times, *map(columns.path, declared)])
+
+
+def on_paths(names: list[str], paths: Iterable[str]) -> list[str]:
+    """The columns, of these, that paths begin with."""
     wanted = {part for path in paths for part in (path, re.split(r"[.\[]", path, maxsplit=1)[0])}
     return [name for name in names if name in wanted]
 
@@ -121,13 +131,12 @@ def _heads(batch: pa.RecordBatch, first: int, identity: Identity) -> tuple[dict[
     times, timed = _event_times(batch, identity)
     status = attribute(columns.status, values.statuses).cast(pa.int32())
     failed = _true(pc.greater_equal(status, FAILED_STATUS))
-    score, prediction, answered = _answers(batch, columns, failed)
+    answers, answered = _answers(batch, columns, failed)
     body = {
         "event_id": ids,
         "event_time": times,
         "model_version": pc.fill_null(attribute(columns.model_version, values.texts).cast(pa.string()), ""),
-        "score": score,
-        "prediction": prediction,
+        **answers,
         "latency_ms": attribute(columns.latency_ms, lambda array: values.numbers(array).values),
         "status": status,
         **{SEGMENT_PREFIX + name: attribute(name, values.texts) for name in columns.segments},
@@ -166,29 +175,48 @@ def _event_times(batch: pa.RecordBatch, identity: Identity) -> tuple[pa.Array, M
     return pa.array(found).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC")), fine
 
 
-def _answers(batch: pa.RecordBatch, columns: Columns, failed: Mask) -> tuple[pa.Array, pa.Array, Mask]:
-    """The scores, the predictions, and which rows have a usable one, or need none."""
-    score = pa.nulls(batch.num_rows, pa.float64())
-    label = pa.nulls(batch.num_rows, pa.string())
-    if not columns.outputs:
-        return score, label, np.ones(batch.num_rows, bool)
+def _answers(batch: pa.RecordBatch, columns: Columns, failed: Mask) -> tuple[dict[str, pa.Array], Mask]:
+    """The scores, predictions and probabilities, and which rows have usable ones, or need none."""
+    body = {"score": pa.nulls(batch.num_rows, pa.float64()), "prediction": pa.nulls(batch.num_rows, pa.string())}
     good = np.ones(batch.num_rows, bool)
+    if not columns.outputs:
+        return body | dict.fromkeys(_probability_names(columns), body["score"]), good
     if columns.score:
-        score, good = _scores(batch, columns)
+        body["score"], good = _scores(batch, columns.score, columns)
+    if columns.probabilities:
+        body, good = _probabilities(batch, columns, body, good)
     found = values.look_up(batch, columns.path(columns.prediction)) if columns.prediction else None
+    label = body["prediction"]
     if found is not None:
-        label = pc.if_else(pa.array(good), values.texts(found.values), None)
-    if not columns.score and columns.prediction:
+        label = pc.coalesce(pc.if_else(pa.array(good), values.texts(found.values), None), label)
+    if columns.prediction and not columns.score and not columns.probabilities:
         good = _true(label.is_valid())
-    if columns.task != "binary":
-        return score, label, good | failed
-    positive = _mapped(label, lambda text: plain_label(text) == columns.positive)
-    return score, pc.coalesce(positive, pc.greater_equal(score, columns.threshold)), good | failed
+    if columns.task == "binary":
+        positive = _mapped(label, lambda text: plain_label(text) == columns.positive)
+        label = pc.coalesce(positive, pc.greater_equal(body["score"], columns.threshold))
+    return body | {"prediction": label}, good | failed
 
 
-def _scores(batch: pa.RecordBatch, columns: Columns) -> tuple[pa.Array, Mask]:
-    """The scores, null where there is none, and where there is one."""
-    column = values.look_up(batch, columns.path(columns.score))
+def _probabilities(
+    batch: pa.RecordBatch, columns: Columns, body: dict[str, pa.Array], good: Mask
+) -> tuple[dict[str, pa.Array], Mask]:
+    """The probabilities of the classes and what follows from them; null in rows that lack one, or the score."""
+    found = [_scores(batch, place, columns) for place in columns.probabilities.values()]
+    good = np.logical_and.reduce([good, *(fine for _, fine in found)])
+    known = pa.array(good)
+    each = [pc.if_else(known, probability, None) for probability, _ in found]
+    label, largest = likeliest(each, list(columns.probabilities))
+    score = pc.if_else(known, body["score"], None) if columns.score else largest
+    return {"score": score, "prediction": label, **dict(zip(_probability_names(columns), each, strict=True))}, good
+
+
+def _probability_names(columns: Columns) -> list[str]:
+    return [PROBABILITY_PREFIX + name for name in columns.probabilities]
+
+
+def _scores(batch: pa.RecordBatch, name: str, columns: Columns) -> tuple[pa.Array, Mask]:
+    """The scores in a field, null where there is none, and where there is one."""
+    column = values.look_up(batch, columns.path(name))
     if column is None:
         return pa.nulls(batch.num_rows, pa.float64()), np.zeros(batch.num_rows, bool)
     found = pc.fill_null(values.numbers(values.only_items(column.values)).values, np.nan)

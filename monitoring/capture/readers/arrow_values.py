@@ -118,12 +118,12 @@ def numbers(array: pa.Array) -> Parsed:
     for applies, convert in _TO_NUMBERS:
         if applies(array.type):
             return convert(array)
-    return _by_value(array, PARSERS["numeric"], pa.float64())
+    return by_value(array, PARSERS["numeric"], pa.float64())
 
 
 def _numbers_of_texts(array: pa.Array) -> Parsed:
     usual = pc.match_substring_regex(array, _NUMBER)
-    rest = _by_value(array.filter(pc.invert(usual)), PARSERS["numeric"], pa.float64())
+    rest = by_value(array.filter(pc.invert(usual)), PARSERS["numeric"], pa.float64())
     others = ~_bits(pc.fill_null(usual, True))
     bad = np.zeros(len(array), bool)
     bad[others] = rest.bad
@@ -153,7 +153,7 @@ def lengths(array: pa.Array) -> Parsed:
     if pa.types.is_dictionary(array.type):
         return _of_dictionary(array, lengths)
     if not pa.types.is_string(array.type):
-        return _by_value(array, PARSERS["text"], pa.float64())
+        return by_value(array, PARSERS["text"], pa.float64())
     found = pc.utf8_length(array)
     return _all_good(pc.if_else(pc.equal(found, 0), None, found).cast(pa.float64()))
 
@@ -170,7 +170,7 @@ def event_ids(array: pa.Array) -> pa.Array:
 
 def statuses(array: pa.Array) -> pa.Array:
     """As HTTP statuses; null for what is none."""
-    return _by_value(array, optional_status, pa.int32()).values
+    return by_value(array, optional_status, pa.int32()).values
 
 
 def _texts(array: pa.Array, parse: Callable[[Any], str | None], *, empty: bool) -> Parsed:
@@ -180,7 +180,7 @@ def _texts(array: pa.Array, parse: Callable[[Any], str | None], *, empty: bool) 
     if pa.types.is_integer(type_):
         return _all_good(array.cast(pa.string()))
     if not pa.types.is_string(type_):
-        return _by_value(array, parse, pa.string())
+        return by_value(array, parse, pa.string())
     return _all_good(array if empty else pc.if_else(pc.equal(array, ""), None, array))
 
 
@@ -216,7 +216,7 @@ def _microseconds(array: pa.Array) -> Parsed:
                     return _of_timestamps(array.cast(kind))
                 except pa.ArrowInvalid:
                     break  # a day that does not exist
-    return _by_value(array, _microsecond, pa.int64())
+    return by_value(array, _microsecond, pa.int64())
 
 
 def _microsecond(value: Any) -> int | None:
@@ -229,7 +229,7 @@ def _of_timestamps(array: pa.Array) -> Parsed:
     try:
         return _all_good(array.cast(pa.timestamp("us", zone), safe=not finer).cast(pa.int64()))
     except pa.ArrowInvalid:  # further from 1970 than 64 bits can count
-        return _by_value(array, _microsecond, pa.int64())
+        return by_value(array, _microsecond, pa.int64())
 
 
 def _of_numbers(values: np.ndarray[Any, Any], valid: Mask) -> Parsed:
@@ -249,10 +249,10 @@ def _of_numbers(values: np.ndarray[Any, Any], valid: Mask) -> Parsed:
     return Parsed(pa.array(found, mask=~known), valid & ~known)
 
 
-def _by_value(array: pa.Array, parse: Callable[[Any], Any], type_: pa.DataType) -> Parsed:
-    """Parse each distinct value once, where Arrow can tell values apart."""
+def by_value(array: pa.Array, parse: Callable[[Any], Any], type_: pa.DataType) -> Parsed:
+    """Parse each distinct value once, where Arrow can tell values apart; `parse` raises what is not one."""
     if pa.types.is_dictionary(array.type):
-        return _of_dictionary(array, lambda distinct: _by_value(distinct, parse, type_))
+        return _of_dictionary(array, lambda distinct: by_value(distinct, parse, type_))
     codes, distinct = pa.array(np.arange(len(array))), array
     if not pa.types.is_nested(array.type):
         try:

@@ -160,7 +160,7 @@ def _some(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def holds_answer(rows: Sequence[dict[str, Any]], columns: Columns) -> bool:
     """Whether the rows of a request hold what the model answered, as those that were logged together do."""
-    name = columns.score or columns.prediction
+    name = next(iter(columns.answers), "")
     if not columns.outputs or not name or name in columns.features:
         return False
     return any(find(row, columns.path(name)) is not ABSENT for row in rows)

@@ -44,24 +44,33 @@ def knows(key: str, head: bytes) -> bool:
 def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarantined]:
     """Every row of one object. Its fields are those of the request and of the response alike."""
     identity = Identity.of(captured, config.columns)
-    rows = records(captured, config.capture.csv)
-    names, first = unique(config.capture.csv.columns), None
-    if config.capture.csv.header:
-        header = next(rows, None)
-        if isinstance(header, Quarantined):
-            detail = header.detail if header.reason is Reason.BAD_OBJECT else f"its header: {header.detail}"
-            yield Quarantined(Reason.BAD_OBJECT, detail, header.origin)
-            return
-        first = header.fields if header else []
-        names = unique(first)
+    names, header, rows = named(captured, config.capture.csv)
     for number, found in enumerate(rows):
         if isinstance(found, Quarantined):
             yield found
-        elif found.fields != first:  # again the header, where files were put behind each other
+        elif found.fields != header:
             try:
                 yield identity.row(dict(zip(names, found.fields, strict=True)), found.origin, number)
             except UnreadableError as error:
                 yield error.at(found.origin)
+
+
+def named(captured: CaptureObject, settings: Csv) -> tuple[list[str], list[str] | None, Iterator[Record | Quarantined]]:
+    """What is in an object.
+
+    Returns:
+        The names of its fields; its header, which stands among the rows again where files were put behind each
+        other; and the rows, and what is none.
+    """
+    rows = records(captured, settings)
+    if not settings.header:
+        return unique(settings.columns), None, rows
+    header = next(rows, None)
+    if isinstance(header, Quarantined):
+        detail = header.detail if header.reason is Reason.BAD_OBJECT else f"its header: {header.detail}"
+        return [], None, iter([Quarantined(Reason.BAD_OBJECT, detail, header.origin)])
+    fields = header.fields if header else []
+    return unique(fields), fields, rows
 
 
 def unique(names: list[str]) -> list[str]:

@@ -35,6 +35,21 @@ def json_objects(captured: CaptureObject, known: Known) -> Iterator[Found]:
         known: Whether an object is a record of the format. Behind a fault in a document, reading goes on with the
             next one that is.
     """
+    for part in json_parts(captured, known):
+        if isinstance(part, Piece):
+            yield from objects_on_lines(part)
+        else:
+            yield part
+
+
+def json_parts(captured: CaptureObject, known: Known) -> Iterator[Piece | Found]:
+    """Lines that hold a JSON object each, or the objects of a document; and what is neither.
+
+    Args:
+        captured: The object. A document that is larger than the longest line is read as lines.
+        known: Whether an object is a record of the format. Behind a fault in a document, reading goes on with the
+            next one that is.
+    """
     pieces: list[Piece] = []
     stream = captured.pieces()
     for found in stream:
@@ -51,11 +66,7 @@ def json_objects(captured: CaptureObject, known: Known) -> Iterator[Found]:
             data = b"".join(piece.data for piece in pieces)
             yield from _Document(pieces[0].key, pieces[0].offset, data, known).objects()
         return
-    for found in chain(pieces, stream):
-        if isinstance(found, Quarantined):
-            yield found
-        else:
-            yield from _of_lines(found)
+    yield from chain(pieces, stream)
 
 
 def first_object(head: bytes) -> dict[str, Any]:
@@ -79,7 +90,8 @@ def _is_document(data: bytes) -> bool:
     return start.startswith(b"[") or start.split(b"\n", 1)[0].strip() == b"{"
 
 
-def _of_lines(piece: Piece) -> Iterator[Found]:
+def objects_on_lines(piece: Piece) -> Iterator[Found]:
+    """The JSON object on each line, and what is none."""
     for origin, unfinished in piece.lines():
         try:
             yield origin, _load(origin.data, unfinished)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from monitoring.capture.objects import CaptureObject
+from monitoring.capture.objects import CaptureObject, Piece
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
-from monitoring.capture.readers.json_objects import json_objects
+from monitoring.capture.readers.json_objects import Found, json_objects, json_parts, objects_on_lines
 from monitoring.capture.readers.noise import is_noise
 from monitoring.capture.readers.rows import Identity
 from monitoring.capture.records import Row
@@ -37,17 +37,42 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Quarant
             yield error.at(origin)
 
 
-def objects(captured: CaptureObject) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+def objects(captured: CaptureObject) -> Iterator[Found]:
     """Every JSON object with its place, and what is none."""
-    for found in json_objects(captured, _any):
-        broken = isinstance(found, Quarantined) and found.reason in (Reason.NOT_JSON, Reason.CUT_OFF)
-        if isinstance(found, Quarantined) and broken and _SEVERAL.search(found.origin.data):
-            yield from _one_after_the_other(found.origin)
+    for part in parts(captured):
+        if isinstance(part, Piece):
+            yield from on_lines(part)
+        else:
+            yield part
+
+
+def parts(captured: CaptureObject) -> Iterator[Piece | Found]:
+    """Lines of JSON objects, or the objects of a document; and what is neither."""
+    for part in json_parts(captured, _any):
+        if isinstance(part, Quarantined):
+            yield from _looked_into(part)
+        else:
+            yield part
+
+
+def on_lines(piece: Piece) -> Iterator[Found]:
+    """The JSON objects on some lines, and what is none."""
+    for found in objects_on_lines(piece):
+        if isinstance(found, Quarantined):
+            yield from _looked_into(found)
         else:
             yield found
 
 
-def _one_after_the_other(line: Origin) -> Iterator[tuple[Origin, dict[str, Any]] | Quarantined]:
+def _looked_into(found: Quarantined) -> Iterator[Found]:
+    """What could not be read, unless it is several objects."""
+    if found.reason in (Reason.NOT_JSON, Reason.CUT_OFF) and _SEVERAL.search(found.origin.data):
+        yield from _one_after_the_other(found.origin)
+    else:
+        yield found
+
+
+def _one_after_the_other(line: Origin) -> Iterator[Found]:
     """The objects of a line on which nothing parts them, as streams are delivered that know of no lines."""
     for found in json_objects(CaptureObject.of(line.key, b"[" + line.data + b"]"), _any):
         if isinstance(found, Quarantined):

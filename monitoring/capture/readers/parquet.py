@@ -21,7 +21,7 @@ _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _BATCH_BYTES, _READ_BYTES = 32 * 2**20, 2**20
 _LEAST_ROWS, _MOST_ROWS = 1 << 6, 1 << 16
 # What Arrow raises about a file; names of columns may be no text
-_FAULTS = (pa.ArrowException, OSError, ValueError)
+FAULTS = (pa.ArrowException, OSError, ValueError)
 
 
 def knows(key: str, head: bytes) -> bool:
@@ -47,8 +47,8 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Typed | Quara
                 continue
             try:
                 part: Typed | Quarantined = typed(found, first, names, identity)
-            except _FAULTS as error:  # damaged types show as late as this
-                part = _damaged(captured, first, found.num_rows, error)
+            except FAULTS as error:  # damaged types show as late as this
+                part = damaged(captured, first, found.num_rows, error)
             yield part
 
 
@@ -60,7 +60,7 @@ def first_rows(captured: CaptureObject, count: int) -> list[dict[str, Any]]:
             return []
         try:
             batch = next(file.iter_batches(count), None)
-        except _FAULTS:
+        except FAULTS:
             return []
     return [fields_of(batch, row) for row in range(batch.num_rows)] if batch else []
 
@@ -74,8 +74,8 @@ def opened(captured: CaptureObject, source: BinaryIO) -> pq.ParquetFile | Quaran
         source.seek(0)
         file = pq.ParquetFile(source, buffer_size=_READ_BYTES, page_checksum_verification=True)
         file.schema_arrow  # noqa: B018  # names that are no text show here
-    except _FAULTS as error:
-        return _damaged(captured, 0, 1, error)
+    except FAULTS as error:
+        return damaged(captured, 0, 1, error)
     return file
 
 
@@ -97,14 +97,19 @@ def batches(
             for batch in file.iter_batches(size, row_groups=[group], columns=columns):
                 yield first + done, batch
                 done += batch.num_rows
-        except _FAULTS as error:
-            yield first + done, _damaged(captured, first + done, rows - done, error)
+        except FAULTS as error:
+            yield first + done, damaged(captured, first + done, rows - done, error)
         first += rows
 
 
-def _damaged(captured: CaptureObject, first: int, rows: int, error: Exception) -> Quarantined:
+def damaged(captured: CaptureObject, first: int, rows: int, error: Exception) -> Quarantined:
+    """Rows that Arrow raised about.
+
+    Raises:
+        OSError: The fault is of the disk, and not of what is on it.
+    """
     if isinstance(error, OSError) and error.errno is not None:
-        raise error  # of the disk, and not of what is on it
+        raise error
     return Quarantined(Reason.BAD_OBJECT, f"not Parquet: {error}", Origin(captured.key, first, b""), rows)
 
 

@@ -155,7 +155,7 @@ def response_rows(value: Any, columns: Columns, count: int | None = None) -> lis
     >>> response_rows({"predictions": [[0.25], [0.75]]}, Columns(outputs=["score"]), 2)
     [{'score': 0.25}, {'score': 0.75}]
     """
-    names = [*columns.outputs, *filter(None, (columns.score, columns.prediction))]
+    names = [*columns.outputs, *columns.answers]
     side = _Side(columns.outputs, names, columns, complete=False)
     rows = _rows(value, side)
     if count is not None and len(rows) != count:
@@ -170,7 +170,7 @@ def is_error(value: Any, columns: Columns) -> bool:
     """Whether a response is what servers answer when a call failed: an object with `error` and no answer."""
     if not isinstance(value, dict) or "error" not in value:
         return False
-    return not any(name in value for name in (*_HOLDERS, *columns.outputs, columns.score, columns.prediction))
+    return not any(name in value for name in (*_HOLDERS, *columns.outputs, *columns.answers))
 
 
 def _rows(value: Any, side: _Side, depth: int = 0) -> list[Any]:

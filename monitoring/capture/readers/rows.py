@@ -93,7 +93,7 @@ class Identity:
 
 def _meant(columns: Columns) -> set[str]:
     """The fields that `columns` gives a meaning."""
-    own = (columns.score, columns.prediction, columns.model_version, columns.latency_ms, columns.status)
+    own = (*columns.answers, columns.model_version, columns.latency_ms, columns.status)
     names = (*own, *columns.outputs, *columns.features, *columns.segments, *columns.references)
     return {part for name in names for part in (columns.path(name), re.split(r"[.\[]", columns.path(name))[0])}
 

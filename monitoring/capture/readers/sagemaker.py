@@ -40,7 +40,6 @@ from monitoring.capture.records import (
 from monitoring.capture.schema import FEATURE_PREFIX, captured_schema
 from monitoring.config import ModelConfig
 from monitoring.config.capture import Columns
-from monitoring.config.values import plain_label
 
 # Every record says when it was made.
 TIMED = True
@@ -71,6 +70,7 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Typed |
 def is_scannable(columns: Columns) -> bool:
     """Whether the compiled scanner reads what these columns ask for."""
     plain = not (columns.paths or columns.event_id or columns.event_time or columns.references or columns.prediction)
+    plain = plain and not columns.probabilities
     return plain and bool(columns.features) and columns.score in columns.outputs
 
 
@@ -147,26 +147,6 @@ def load_record(origin: Origin, unfinished: bool) -> dict[str, Any]:
     return record
 
 
-def read_labels(key: str, data: bytes) -> tuple[list[tuple[str, str]], list[Quarantined]]:
-    """Every `(event id, label)` of one ground-truth object, and what could not be read."""
-    labels: list[tuple[str, str]] = []
-    quarantined: list[Quarantined] = []
-    for origin, unfinished in Piece(key, 0, data, last=True).lines():
-        try:
-            record = load_record(origin, unfinished)
-            truth = record.get("groundTruthData")
-            if not isinstance(truth, dict):
-                raise UnreadableError(Reason.NOT_A_CAPTURE, "no groundTruthData")
-            event_id = _event_id(record)
-            values = [_label(value) for value in _label_rows(truth)]
-            if not values:
-                raise UnreadableError(Reason.BAD_LABEL, "no label")
-            labels.extend(zip(numbered(event_id, len(values)), values, strict=True))
-        except UnreadableError as error:
-            quarantined.append(error.at(origin))
-    return labels, quarantined
-
-
 def rows_of(record: dict[str, Any], origin: Origin, columns: Columns) -> list[Row]:
     """The rows of one record.
 
@@ -176,14 +156,14 @@ def rows_of(record: dict[str, Any], origin: Origin, columns: Columns) -> list[Ro
     capture = record.get("captureData")
     if not isinstance(capture, dict):
         raise UnreadableError(Reason.NOT_A_CAPTURE, "no captureData")
-    event_id, event_time = _event_id(record), _event_time(record)
+    event_id, event_time = record_id(record), _event_time(record)
     attributes = _attributes(record["eventMetadata"])
     failed = (optional_status(attributes.get(columns.status)) or 0) >= FAILED_STATUS
     request = _side(capture, "endpointInput", Reason.NO_INPUT, needed=bool(columns.features))
     response = _side(capture, "endpointOutput", Reason.NO_OUTPUT, needed=bool(columns.outputs) and not failed)
-    inputs = None if request is None else request_rows(_payload(request), columns)
+    inputs = None if request is None else request_rows(payload(request), columns)
     try:
-        answer = None if response is None else _payload(response)
+        answer = None if response is None else payload(response)
         error = is_error(answer, columns)
         failed = failed or error
         rows = None if inputs is None else len(inputs)
@@ -221,7 +201,12 @@ def _side(capture: dict[str, Any], name: str, reason: Reason, *, needed: bool) -
     return None
 
 
-def _event_id(record: dict[str, Any]) -> str:
+def record_id(record: dict[str, Any]) -> str:
+    """The event id of a record, which its label carries too.
+
+    Raises:
+        UnreadableError: There is none.
+    """
     metadata = record.get("eventMetadata")
     if not isinstance(metadata, dict):
         raise UnreadableError(Reason.NO_EVENT_ID, "no eventMetadata")
@@ -255,8 +240,12 @@ def _own_id(row: dict[str, Any], columns: Columns) -> str:
     return id_text(find(row, columns.path(columns.event_id))) or ""
 
 
-def _payload(side: dict[str, Any]) -> Any:
-    """The body of one side: CSV as lists of fields, JSON as it is, several lines of JSON as a list."""
+def payload(side: dict[str, Any]) -> Any:
+    """The body of one side: CSV as lists of fields, JSON as it is, several lines of JSON as a list.
+
+    Raises:
+        UnreadableError: It is not what its encoding says.
+    """
     data, encoding = side.get("data"), side.get("encoding")
     content_type = str(side.get("observedContentType")).lower()
     if not isinstance(data, str):
@@ -271,29 +260,3 @@ def _payload(side: dict[str, Any]) -> Any:
     if encoding not in ("CSV", "JSON"):
         raise UnreadableError(Reason.BAD_PAYLOAD, "encoding is none of CSV, JSON, BASE64, URI")
     return parse_body(data, "csv" if encoding == "CSV" else "json")
-
-
-def _label_rows(truth: dict[str, Any]) -> list[Any]:
-    try:
-        value = _payload(truth)
-    except UnreadableError as error:
-        raise UnreadableError(Reason.BAD_LABEL, error.detail) from error
-    if isinstance(value, dict):
-        value = next((value[name] for name in ("instances", "predictions") if isinstance(value.get(name), list)), value)
-    if isinstance(value, list) and value and all(isinstance(item, dict | list) for item in value):
-        return value
-    return [value]
-
-
-def _label(value: Any) -> str:
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, dict):
-        value = value.get("label")
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, str | int) or (isinstance(value, float) and value - value == 0):
-        text = str(value).strip()
-        if text and is_text(text):
-            return plain_label(text)
-    raise UnreadableError(Reason.BAD_LABEL, "the label is neither a number nor a text")

@@ -372,6 +372,15 @@ MEANINGS: list[tuple[dict[str, Any], list[tuple[str, ...]]]] = [
     ({"score": ""}, [("label", "status")]),
     ({"score": "", "task": "multiclass"}, [("label",)]),
     ({"outputs": []}, [("score",)]),
+    (
+        {"task": "multiclass", "probabilities": {"x": "score", "y": "py", "z": "pz"}, "score": "", "prediction": ""},
+        [("py", "pz"), ("score", "py"), ("py", "pz", "status"), ("score", "py", "pz")],
+    ),
+    (
+        {"task": "multiclass", "probabilities": {"x": "score", "y": "py", "z": "pz"}},
+        [("py", "pz", "label"), ("pz", "status", "label")],
+    ),
+    ({"task": "multiclass", "probabilities": {"x": "score", "y": "py", "z": "pz"}, "outputs": []}, [("py",)]),
 ]
 
 

@@ -93,6 +93,27 @@ def test_the_score_by_position_and_by_name(record: MakeRecord, payload: Payload,
     assert _values(read(record(response=payload({"p": "0.25", "score": 0.9})), columns=columns)) == ONE
 
 
+def test_probabilities_of_classes(record: MakeRecord, read: Read) -> None:
+    columns = Columns.model_validate(
+        {
+            "task": "multiclass",
+            "features": {"amount": "numeric", "country": "categorical"},
+            "probabilities": {"ant": "p_ant", "bee": "p_bee"},
+        }
+    )
+    batch = read(record("1.5,at\n2.5,ch\n", "0.25,0.75\n0.5,0.5\n"), columns=columns)
+    found = batch.table.select(["score", "prediction", "probability.ant", "probability.bee"]).to_pydict()
+    assert found == {
+        "score": [0.75, 0.5],
+        "prediction": ["bee", "ant"],
+        "probability.ant": [0.25, 0.5],
+        "probability.bee": [0.75, 0.5],
+    }
+    scored = columns.model_copy(update={"outputs": ["p_ant", "p_bee", "score"], "score": "score"})
+    batch = read(record("1.5,at", "0.25,0.75,0.75"), columns=scored)
+    assert batch.table["prediction"].to_pylist() == ["bee"]
+
+
 def test_metadata(record: MakeRecord, read: Read) -> None:
     attributes = ["model_version=7=a", "latency_ms=12.5", "status=503", "noise", 5]
     found = read(

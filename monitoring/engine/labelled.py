@@ -1,0 +1,181 @@
+"""The labelled records of a window, as far as some run knew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitoring.config import ModelConfig
+from monitoring.engine.fingerprints import text_hashes
+from monitoring.engine.intake import visible_runs
+from monitoring.engine.label_rows import read_arrow, stored_labels, write_arrow
+from monitoring.engine.record_ids import kept_columns
+from monitoring.engine.windows import record_count
+from monitoring.errors import StoredDocumentError
+from monitoring.labels.epochs import load_epoch
+from monitoring.labels.schema import label_schema
+from monitoring.labels.settle import ORDER, Ints, Rank, Settled, settle
+from monitoring.monitor import Monitor
+from monitoring.profile import OutcomeProfile
+from monitoring.window import Window
+
+
+def labelled_schema(monitor: Monitor) -> pa.Schema:
+    """A label, where it comes from, and what is kept of its record."""
+    stored = stored_labels(label_schema(monitor.config).field("label").type)
+    own = [field for field in stored if field.name != "id2"]
+    return pa.schema([*own, ("epoch", pa.int64()), ("row", pa.int64()), *kept_columns(monitor.config)])
+
+
+def write_labelled(monitor: Monitor, key: str, table: pa.Table) -> pa.Table:
+    """Write labelled records in the order of their ids, the same bytes for the same ones."""
+    table = table.select(labelled_schema(monitor).names).cast(labelled_schema(monitor))
+    ids, epochs, rows = (table[name].to_numpy() for name in ("id", "epoch", "row"))
+    ordered = table.take(np.lexsort((rows, epochs, ids)))
+    monitor.store.put(key, write_arrow(ordered))
+    return ordered
+
+
+def load_labelled(
+    monitor: Monitor, window: Window, until: Window, columns: list[str], *, since: Window | None = None
+) -> pa.Table:
+    """Every label of a window's records that the run of `until` knew, older ones included.
+
+    Args:
+        monitor: The model.
+        window: The window.
+        until: The run whose knowledge counts.
+        columns: Which columns of `labelled_schema`.
+        since: Only what this run and later ones have found.
+    """
+    wanted = pa.schema([labelled_schema(monitor).field(name) for name in columns])
+    tables = [wanted.empty_table()]
+    for run, later in _runs(monitor, window, until):
+        if since is not None and run < since:
+            continue
+        key = monitor.layout.labelled(window, run)
+        data = monitor.store.get(key)
+        if later:  # a run that came before: of what it found, only labels of that time count
+            known = read_arrow(data, ["epoch"])["epoch"].to_numpy() <= int(until.start.timestamp())
+            tables.append(_conformed(read_arrow(data, _there(data, columns)), wanted, key).filter(pa.array(known)))
+        else:
+            tables.append(_conformed(read_arrow(data, _there(data, columns)), wanted, key))
+    return pa.concat_tables(tables)
+
+
+def settled(monitor: Monitor, window: Window, until: Window, columns: list[str]) -> Settled:
+    """The labelled records of a window as the run of `until` knew them, each once, with the label that counts."""
+    found = load_labelled(monitor, window, until, ["id", *(name for name in columns if name != "id")])
+    ids = np.sort(found["id"].to_numpy())
+    if not (ids[1:] == ids[:-1]).any():
+        return Settled(found, 0, 0, 0)
+    everything = list(dict.fromkeys(["id", *columns, "label", *ORDER]))
+    return settle(load_labelled(monitor, window, until, everything), rank_in(monitor))
+
+
+@dataclass(frozen=True, eq=False)
+class WindowLabels:
+    """The labelled records of a window: what is measured of them.
+
+    Attributes:
+        rows: One per labelled record: `label`, `weight`, `arrived`, and the columns of `kept_columns`.
+        records: Records of the window.
+        superseded: Labels that a newer one of their record replaced.
+        corrected: Records whose label says something else than one before it.
+        conflicting: Records with different labels of one time.
+    """
+
+    rows: pa.Table
+    records: int
+    superseded: int
+    corrected: int
+    conflicting: int
+
+    def coverage(self) -> float | None:
+        """Share of records with a label; None without records."""
+        return self.rows.num_rows / self.records if self.records else None
+
+    def outcomes(self, config: ModelConfig) -> OutcomeProfile:
+        """How scores met labels."""
+        rows = self.rows.filter(self.rows["score"].is_valid())  # a call that failed has no score
+        actual = pc.equal(rows["label"], config.columns.positive).to_numpy()
+        return OutcomeProfile.of(rows["score"].to_numpy(), rows["prediction"].to_numpy(), actual)
+
+
+def window_labels(monitor: Monitor, window: Window, until: Window) -> WindowLabels:
+    """The labelled records of a window as the run of `until` knew them."""
+    columns = ["label", "weight", "arrived", *kept_columns(monitor.config).names]
+    found = settled(monitor, window, until, columns)
+    records = record_count(monitor, window, until)
+    return WindowLabels(found.rows.select(columns), records, found.superseded, found.corrected, found.conflicting)
+
+
+def labels_of(monitor: Monitor, window: Window, until: Window, event_ids: pa.ChunkedArray) -> pa.Array:
+    """The label of each record as the run of `until` knew it; null where there is none.
+
+    Args:
+        monitor: The model.
+        window: The window of the records.
+        until: The run whose knowledge counts.
+        event_ids: Of the records, shape (n,).
+    """
+    rows = settled(monitor, window, until, ["id", "label"]).rows
+    known = rows["id"].to_numpy()
+    order = np.argsort(known)
+    ids, _ = text_hashes(event_ids)
+    at = np.minimum(np.searchsorted(known[order], ids), max(len(known) - 1, 0))
+    found = known[order][at] == ids if len(known) else np.zeros(len(ids), bool)
+    places = pa.array(order[at] if len(known) else np.zeros(len(ids), np.int64), mask=~found)
+    return rows["label"].combine_chunks().take(places)
+
+
+def rank_in(monitor: Monitor) -> Rank:
+    """The rank of label objects by key, then by version."""
+
+    @cache
+    def objects(start: int) -> list[tuple[str, int]]:
+        epoch = load_epoch(monitor, Window(datetime.fromtimestamp(start, UTC), monitor.config.every))
+        return [(item.info.key, item.version) for item in epoch.objects]
+
+    def rank(epochs: Ints, sources: Ints) -> Ints:
+        pairs = np.unique(np.stack([epochs, sources], axis=1), axis=0).tolist()
+        names = {(epoch, source): objects(epoch)[source] for epoch, source in pairs}
+        place = {name: i for i, name in enumerate(sorted(set(names.values())))}
+        return np.array([place[names[pair]] for pair in zip(epochs.tolist(), sources.tolist(), strict=True)], np.int64)
+
+    return rank
+
+
+def _runs(monitor: Monitor, window: Window, until: Window) -> list[tuple[Window, bool]]:
+    """The runs that found labels for a window, and whether they are later ones whose records were known at once."""
+    prefix = monitor.layout.labelled_records(window)
+    names = [key.removeprefix(prefix).removesuffix(".arrow") for key in monitor.store.keys(prefix)]
+    runs = sorted(run for name in names if (run := monitor.window_or_none(name)) is not None)
+    at_once = {run for run in visible_runs(monitor, window, until) if run > until}
+    return [(run, run > until) for run in runs if run <= until or run in at_once]
+
+
+def _there(data: bytes, columns: list[str]) -> list[str]:
+    schema = pa.ipc.open_file(pa.py_buffer(data)).schema
+    return [name for name in columns if name in schema.names]
+
+
+def _conformed(table: pa.Table, wanted: pa.Schema, where: str) -> pa.Table:
+    """The wanted columns; null where they were not declared when the labels were joined."""
+    body: dict[str, Any] = {}
+    for item in wanted:
+        found = table[item.name] if item.name in table.column_names else pa.nulls(table.num_rows, item.type)
+        if found.type != item.type:
+            raise StoredDocumentError(
+                f"{item.name} is {found.type} and should be {item.type}",
+                where=where,
+                hint="the model's task has changed: give the model another name, or another store",
+            )
+        body[item.name] = found
+    return pa.table(body, schema=wanted)
