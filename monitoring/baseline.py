@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
@@ -22,14 +21,17 @@ from monitoring.config import ModelConfig
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.judge.checks import Reference
 from monitoring.judge.limits import Limits, learn_limits
+from monitoring.measure.basis import Basis, unpack_basis
+from monitoring.measure.performance_rows import cells_by_column, learn_basis, performance_rows
 from monitoring.monitor import Monitor
-from monitoring.profile import CategoricalSpec, OutcomeProfile, Packed, ProfileSpec, WindowProfile
+from monitoring.profile import CategoricalSpec, Packed, ProfileSpec, WindowProfile
 from monitoring.profile.categorical import hashes
 from monitoring.sampling import bottom_k
 from monitoring.training_rows import configured_baseline, read_training_rows
 from monitoring.window import LENGTHS, Window, iso
 
-KIND, SCHEMA_VERSION = "baseline", 2
+KIND, SCHEMA_VERSION = "baseline", 3
+LABELLED = "labelled"
 POINTER, POINTER_VERSION = "baseline-versions", 1
 _VERSION = re.compile(r"(?!.*\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +49,7 @@ class Baseline:
         source: Hash of the training rows' file.
         segments: Categories of segments that the training rows have, where rare ones are folded.
         hash_key: What tells the key of its hashes from another; empty when nothing is hashed.
+        basis: Its labelled rows; None without any.
     """
 
     reference: Reference
@@ -56,6 +59,7 @@ class Baseline:
     source: str
     segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hash_key: str = ""
+    basis: Basis | None = None
 
     @property
     def version(self) -> str:
@@ -139,19 +143,27 @@ def learn_baseline(
     rows_of: dict[Window, list[int]] = defaultdict(list)
     for position, moment in enumerate(table["event_time"].to_pylist()):
         rows_of[Window.containing(moment, config.every)].append(position)
-    scores, predictions = table["score"].to_numpy(), table["prediction"].to_numpy().astype(bool)
-    # the labels of other tasks are not learned from yet
-    actual = labels.to_pylist() if config.columns.task == "binary" else [None] * len(labels)
+    basis = _basis(table, labels, config, spec)
     profiles, outcomes = [], []
     for _, positions in sorted(rows_of.items()):
-        profiles.append(WindowProfile.of(table.take(positions), spec))
-        labelled = [i for i in positions if actual[i] is not None and not np.isnan(scores[i])]
-        positive = np.array([actual[i] for i in labelled], bool)
-        outcomes.append(OutcomeProfile.of(scores[labelled], predictions[labelled], positive))
+        records = table.take(positions)
+        profiles.append(WindowProfile.of(records, spec))
+        if basis is not None:
+            rows, _ = performance_rows(records, labels.take(pa.array(positions)), config.columns, basis.groups)
+            outcomes.append(basis.profile(basis.state(rows)))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
     limits = learn_limits(profiles, outcomes, longest=config.trailing_windows, hours=hours)
     reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits)
-    return Baseline(reference, valid_from, table.num_rows, len(profiles), source, _segments(table, config))
+    segments = _segments(table, config)
+    return Baseline(reference, valid_from, table.num_rows, len(profiles), source, segments, basis=basis)
+
+
+def _basis(table: pa.Table, labels: pa.Array, config: ModelConfig, spec: ProfileSpec) -> Basis | None:
+    if labels.null_count == len(labels):
+        return None
+    cells = cells_by_column(table, spec)
+    bins, sizes = {name: cell for name, (cell, _) in cells.items()}, {name: size for name, (_, size) in cells.items()}
+    return learn_basis(table, labels, config.columns, bins, sizes)
 
 
 def _segments(table: pa.Table, config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -195,7 +207,9 @@ def load_baseline(monitor: Monitor, version: str) -> Baseline:
     valid_from = datetime.fromisoformat(body["valid_from"])
     segments = {name: tuple(categories) for name, categories in body.get("segments", {}).items()}
     counts = (body["rows"], body["windows"])
-    return Baseline(reference, valid_from, *counts, body["source"], segments, body.get("hash_key", ""))
+    place = monitor.layout.baseline_labelled(version)
+    basis = unpack_basis(*documents.unpack(monitor.store.get(place), LABELLED, 1, place)) if body["labelled"] else None
+    return Baseline(reference, valid_from, *counts, body["source"], segments, body.get("hash_key", ""), basis)
 
 
 def load_sample(monitor: Monitor, version: str) -> pa.Table:
@@ -234,6 +248,7 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: pa.Arr
         "spec": reference.spec.to_json(),
         "profile": hashlib.sha256(profile).hexdigest(),
         "limits": reference.limits.to_json(),
+        "labelled": baseline.basis is not None,
     }
     if baseline.segments:
         body["segments"] = {name: list(categories) for name, categories in baseline.segments.items()}
@@ -248,6 +263,9 @@ def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: pa.Arr
             hint="baselines are never changed; give the new one another --version",
         )
     monitor.store.put(monitor.layout.baseline_profile(baseline.version), profile)
+    if baseline.basis is not None:
+        labelled = documents.pack(LABELLED, 1, *baseline.basis.pack())
+        monitor.store.put(monitor.layout.baseline_labelled(baseline.version), labelled)
     marked = table.append_column("label", labels)
     sample = bottom_k(marked, monitor.config.report.sample_rows)
     monitor.store.put(monitor.layout.baseline_sample(baseline.version), records.to_parquet(sample))

@@ -23,9 +23,9 @@ from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
 from monitoring.engine.intake import Intake, complete, ensure_complete, is_complete, runs_with_arrivals
 from monitoring.engine.label_join import JoinReader, ensure_joined
-from monitoring.engine.labelled import WindowLabels, labels_of, window_labels
+from monitoring.engine.labelled import LabelledWindow, labelled_window
 from monitoring.engine.reading import batch_count, read_batch
-from monitoring.engine.windows import load_records, load_window, profiled_by
+from monitoring.engine.windows import load_window, profiled_by
 from monitoring.judge import Status, Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.judge.checks import Evidence
@@ -135,8 +135,8 @@ def measure_and_judge(monitor: Monitor, revision: Revision, joins: JoinReader | 
     baseline = baseline_for(monitor, window)
     own = load_window(monitor, window, baseline, revision.epoch)
     past = _trailing(monitor, window, baseline, revision.epoch)
-    labels = {w: window_labels(monitor, w, revision.epoch) for w in {*past, window}}
-    outcomes = {w: found.outcomes(monitor.config) for w, found in labels.items()}
+    labels = {w: labelled_window(monitor, w, revision.epoch, ["score", "prediction"]) for w in {*past, window}}
+    outcomes = {w: _outcomes(monitor, found) for w, found in labels.items()}
     spec = baseline.reference.spec if baseline else ProfileSpec({})
     evidence = Evidence(
         profile=own.profile,
@@ -181,7 +181,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision, joins: JoinReader | 
     )
     verdict = judge(look, evidence, baseline.reference if baseline else None, monitor.config)
     monitor.store.put(monitor.layout.metrics(window, revision.number), _metrics(verdict))
-    if baseline is not None and labels[window].rows.num_rows:
+    if baseline is not None and labels[window].labelled:
         losses = _losses(monitor, revision, baseline)
         monitor.store.put(monitor.layout.losses(window, revision.number), losses)
     _decide(monitor, verdict, revision, baseline)
@@ -265,21 +265,28 @@ def _trailing(
 
 def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:
     """How the window's scores met the labels that the run of `until` knew."""
-    return window_labels(monitor, window, until).outcomes(monitor.config)
+    return _outcomes(monitor, labelled_window(monitor, window, until, ["score", "prediction"]))
+
+
+def _outcomes(monitor: Monitor, found: LabelledWindow) -> OutcomeProfile:
+    # a call that failed has no score
+    rows = pc.and_(found.records["score"].is_valid().combine_chunks(), pc.is_valid(found.label))
+    actual = pc.equal(found.label.filter(rows), monitor.config.columns.positive).to_numpy(zero_copy_only=False)
+    scores, predictions = (found.records[name].filter(rows).to_numpy() for name in ("score", "prediction"))
+    return OutcomeProfile.of(scores, predictions, actual)
 
 
 def _losses(monitor: Monitor, revision: Revision, baseline: Baseline) -> bytes:
     """Squared errors by cell of each feature: what tells later whether rows have moved or predictions got worse."""
     spec = baseline.reference.spec
-    rows = load_records(monitor, revision.window, None, revision.epoch)
-    labels = labels_of(monitor, revision.window, revision.epoch, rows["event_id"])
-    known = pc.and_(pc.is_valid(labels), rows["score"].is_valid().combine_chunks())
-    actual = pc.equal(labels.filter(known), monitor.config.columns.positive).to_numpy(zero_copy_only=False)
-    records = rows.filter(known)
+    found = labelled_window(monitor, revision.window, revision.epoch, None)
+    known = pc.and_(pc.is_valid(found.label), found.records["score"].is_valid().combine_chunks())
+    actual = pc.equal(found.label.filter(known), monitor.config.columns.positive).to_numpy(zero_copy_only=False)
+    records = found.records.filter(known)
     bins = {}
     for name, column in spec.features.items():
-        found = find_column(records, FEATURE_PREFIX + name)
-        bins[name] = cells_of(pa.nulls(records.num_rows) if found is None else found, column)
+        values = find_column(records, FEATURE_PREFIX + name)
+        bins[name] = cells_of(pa.nulls(records.num_rows) if values is None else values, column)
     sizes = {name: cell_count(column) for name, column in spec.features.items()}
     errors = records["score"].to_numpy() - actual
     losses = LossByBin.of(bins, sizes, errors**2, 1.0)
@@ -287,14 +294,14 @@ def _losses(monitor: Monitor, revision: Revision, baseline: Baseline) -> bytes:
     return documents.pack("losses", 1, head, {name: table.ravel() for name, table in losses.features.items()})
 
 
-def _label_accounting(labels: WindowLabels, revision: Revision, joins: JoinReader) -> dict[str, int]:
+def _label_accounting(labels: LabelledWindow, revision: Revision, joins: JoinReader) -> dict[str, int]:
     """`read = joined + superseded + elsewhere + quarantined`, over the labels that may be of this window's records.
 
     Whether those elsewhere have found their records depends on which other windows were read by now: see
     `JoinReader.accounting`.
     """
     read, quarantined = joins.read(revision.window, revision.epoch)
-    joined = labels.rows.num_rows
+    joined = labels.labelled
     return {
         "read": read,
         "joined": joined,

@@ -19,8 +19,7 @@ from monitoring.capture.records import from_parquet, to_parquet
 from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.decide.gate import Comparison, compare
 from monitoring.engine.intake import is_complete
-from monitoring.engine.labelled import labels_of
-from monitoring.engine.windows import load_records
+from monitoring.engine.labelled import labelled_window
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.monitor import Monitor
 from monitoring.training_rows import configured_baseline, read_training_rows
@@ -121,8 +120,8 @@ def labelled_rows(monitor: Monitor, window: Window, until: Window) -> pa.Table:
         window: The window.
         until: The run whose knowledge counts.
     """
-    table = load_records(monitor, window, None, until)
-    labels = labels_of(monitor, window, until, table["event_id"])
+    found = labelled_window(monitor, window, until, None)
+    table = found.records
     columns = {
         # a window that was read before the feature was declared has none
         field.name.removeprefix(FEATURE_PREFIX): table[field.name]
@@ -135,7 +134,7 @@ def labelled_rows(monitor: Monitor, window: Window, until: Window) -> pa.Table:
         "event_id": table["event_id"],
         "event_time": table["event_time"],
         "window": pa.array([window.label] * table.num_rows, pa.string()),
-        "label": labels,
+        "label": found.label,
         "score": table["score"],
     }
     whole = pa.table(columns)

@@ -30,6 +30,7 @@ from monitoring.errors import MonitorError
 from monitoring.labels.epochs import horizon, load_epoch, pinned_epochs, visible_epochs
 from monitoring.labels.settle import ORDER, settle
 from monitoring.monitor import Monitor
+from monitoring.profile.delays import MOST_GROUPS, lag_bin
 from monitoring.store.base import Content
 from monitoring.window import Window
 
@@ -37,6 +38,7 @@ KIND, MATCHED, SCHEMA_VERSION = "label-join", "matched-labels", 1
 THREADS = 2
 _IDS = ["id", "id2"]
 _LABEL = ["label", "weight", *ORDER]
+_HOUR = 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,25 @@ class WindowJoin:
         inputs: A hash of the records and labels that it looked at.
         rows: Labels that belong to records of the window.
         changed: Records whose label is new, or another one than before.
+        delays: Of the records that had no label before, by label (its text, if it is a class) the number of records
+            by bin of the time that it took to come, see `monitoring.profile.delays`.
     """
 
     inputs: int
     rows: int
     changed: int
+    delays: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    def to_json(self) -> list[Any]:
+        """As JSON values."""
+        delays = {label: sorted(bins.items()) for label, bins in sorted(self.delays.items())}
+        return [f"{self.inputs:016x}", self.rows, self.changed, delays]
+
+    @classmethod
+    def from_json(cls, item: list[Any]) -> Self:
+        """From `to_json`."""
+        inputs, rows, changed, delays = item
+        return cls(int(inputs, 16), rows, changed, {label: dict(bins) for label, bins in delays.items()})
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class LabelJoin:
             "inputs": f"{self.inputs:016x}",
             "read": self.read,
             "quarantined": self.quarantined,
-            "windows": {w.label: [f"{i.inputs:016x}", i.rows, i.changed] for w, i in self.windows.items()},
+            "windows": {window.label: item.to_json() for window, item in self.windows.items()},
             "matched": {epoch.label: count for epoch, count in self.matched.items()},
         }
         return documents.encode(KIND, SCHEMA_VERSION, body)
@@ -90,10 +106,7 @@ class LabelJoin:
     def decode(cls, monitor: Monitor, data: bytes, where: str) -> Self:
         """From `encode`."""
         body = documents.decode(data, KIND, SCHEMA_VERSION, where)
-        windows = {
-            monitor.window(label): WindowJoin(int(inputs, 16), rows, changed)
-            for label, (inputs, rows, changed) in body["windows"].items()
-        }
+        windows = {monitor.window(label): WindowJoin.from_json(item) for label, item in body["windows"].items()}
         matched = {monitor.window(label): count for label, count in body["matched"].items()}
         run, inputs = monitor.window(body["run"]), int(body["inputs"], 16)
         return cls(run, inputs, body["read"], body["quarantined"], windows, matched)
@@ -346,11 +359,18 @@ def _earlier(monitor: Monitor, part: RecordIds, index: IdIndex, epoch: Window) -
 
 
 def _paired(monitor: Monitor, part: RecordIds, records: Any, labels: pa.Table, epoch: Window, rows: Any) -> pa.Table:
-    """Labels beside what is kept of their records."""
+    """Labels, where they come from, and where their records are."""
     body: dict[str, Any] = {name: labels[name] for name in labels.column_names if name != "id2"}
-    body["epoch"] = np.full(len(rows), int(epoch.start.timestamp()), np.int64)
+    body["epoch"] = np.full(len(rows), _seconds(epoch), np.int64)
     body["row"] = rows.astype(np.int64)
-    return pa.table(body | part.values(monitor, records))
+    body["run"] = np.full(len(rows), _seconds(part.run), np.int64)
+    body["place"] = records + part.first
+    body["event_time"] = part.times(monitor, records)
+    return pa.table(body)
+
+
+def _seconds(window: Window) -> int:
+    return int(window.start.timestamp())
 
 
 def _found(monitor: Monitor, window: Window, run: Window, tables: list[pa.Table], inputs: int) -> WindowJoin:
@@ -360,16 +380,36 @@ def _found(monitor: Monitor, window: Window, run: Window, tables: list[pa.Table]
         monitor.store.delete(key)
         return WindowJoin(inputs, 0, 0)
     table = write_labelled(monitor, key, pa.concat_tables(tables))
-    return WindowJoin(inputs, table.num_rows, _changed(monitor, window, run, table))
-
-
-def _changed(monitor: Monitor, window: Window, run: Window, table: pa.Table) -> int:
-    """How many records of a window have another label because of what a run has found."""
-    ids = np.unique(table["id"].to_numpy())
+    ids, first = np.unique(table["id"].to_numpy(), return_index=True)
     before = load_labelled(monitor, window, run.shift(-1), ["id"])["id"].to_numpy()
-    old = ids[np.isin(ids, before)]
+    old = np.isin(ids, before)
+    changed = int((~old).sum()) + _relabelled(monitor, window, run, table, ids[old])
+    return WindowJoin(inputs, table.num_rows, changed, _delays(table.take(first[~old])))
+
+
+def _delays(rows: pa.Table) -> dict[str, dict[int, int]]:
+    """How long labels took to come, by label."""
+    hours = (rows["arrived"].to_numpy() - rows["event_time"].to_numpy()) / _HOUR
+    labels, bins = rows["label"].combine_chunks(), lag_bin(hours)
+    if not pa.types.is_string(labels.type):
+        return {"": _counted(bins)} if len(bins) else {}
+    coded = labels.dictionary_encode()
+    names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy()
+    most = {int(code) for code in np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")[:MOST_GROUPS]}
+    found = {names[code]: _counted(bins[codes == code]) for code in most}
+    rest = _counted(bins[~np.isin(codes, list(most))])
+    return found | ({"": rest} if rest else {})
+
+
+def _counted(bins: Any) -> dict[int, int]:
+    values, counts = np.unique(bins, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _relabelled(monitor: Monitor, window: Window, run: Window, table: pa.Table, old: Any) -> int:
+    """How many records that had a label have another one because of what a run has found."""
     if not len(old):
-        return len(ids)
+        return 0
 
     def of_old(rows: pa.Table) -> pa.Table:
         return rows.filter(pa.array(np.isin(rows["id"].to_numpy(), old)))
@@ -381,7 +421,7 @@ def _changed(monitor: Monitor, window: Window, run: Window, table: pa.Table) -> 
     for name in ("label", "weight"):
         pairs = zip(was[name].to_pylist(), now[name].to_pylist(), strict=True)
         other |= np.array([a != b for a, b in pairs], bool)
-    return len(ids) - len(old) + int(other.sum())
+    return int(other.sum())
 
 
 def _matched(monitor: Monitor, run: Window, found: dict[Window, WindowJoin]) -> dict[Window, int]:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from monitoring.config import ModelConfig
-from monitoring.engine.fingerprints import text_hashes
 from monitoring.engine.intake import visible_runs
 from monitoring.engine.label_rows import read_arrow, stored_labels, write_arrow
-from monitoring.engine.record_ids import kept_columns
-from monitoring.engine.windows import record_count
+from monitoring.engine.windows import load_records, profiled_by
 from monitoring.errors import StoredDocumentError
 from monitoring.labels.epochs import load_epoch
 from monitoring.labels.schema import label_schema
 from monitoring.labels.settle import ORDER, Ints, Rank, Settled, settle
 from monitoring.monitor import Monitor
-from monitoring.profile import OutcomeProfile
 from monitoring.window import Window
 
 
 def labelled_schema(monitor: Monitor) -> pa.Schema:
-    """A label, where it comes from, and what is kept of its record."""
+    """A label, where it comes from, and which record of which run it belongs to."""
     stored = stored_labels(label_schema(monitor.config).field("label").type)
     own = [field for field in stored if field.name != "id2"]
-    return pa.schema([*own, ("epoch", pa.int64()), ("row", pa.int64()), *kept_columns(monitor.config)])
+    return pa.schema([*own, *((name, pa.int64()) for name in ("epoch", "row", "run", "place", "event_time"))])
 
 
 def write_labelled(monitor: Monitor, key: str, table: pa.Table) -> pa.Table:
@@ -80,59 +75,67 @@ def settled(monitor: Monitor, window: Window, until: Window, columns: list[str])
 
 
 @dataclass(frozen=True, eq=False)
-class WindowLabels:
-    """The labelled records of a window: what is measured of them.
+class LabelledWindow:
+    """The records of a window beside their labels, as some run knew them.
 
     Attributes:
-        rows: One per labelled record: `label`, `weight`, `arrived`, and the columns of `kept_columns`.
-        records: Records of the window.
+        records: Some columns of all records, in the order in which they came.
+        label: One per record, null where there is none; a dictionary of classes, or numbers.
+        weight: How much each counts, null for 1.
+        arrived: When each label arrived, in microseconds since 1970.
         superseded: Labels that a newer one of their record replaced.
         corrected: Records whose label says something else than one before it.
         conflicting: Records with different labels of one time.
     """
 
-    rows: pa.Table
-    records: int
+    records: pa.Table
+    label: pa.Array
+    weight: pa.Array
+    arrived: pa.Array
     superseded: int
     corrected: int
     conflicting: int
 
+    @property
+    def labelled(self) -> int:
+        """Records with a label."""
+        return len(self.label) - int(self.label.null_count)
+
+    def without_records(self) -> LabelledWindow:
+        """The same without the records."""
+        return replace(self, records=self.records.slice(0, 0))
+
     def coverage(self) -> float | None:
         """Share of records with a label; None without records."""
-        return self.rows.num_rows / self.records if self.records else None
-
-    def outcomes(self, config: ModelConfig) -> OutcomeProfile:
-        """How scores met labels."""
-        rows = self.rows.filter(self.rows["score"].is_valid())  # a call that failed has no score
-        actual = pc.equal(rows["label"], config.columns.positive).to_numpy()
-        return OutcomeProfile.of(rows["score"].to_numpy(), rows["prediction"].to_numpy(), actual)
+        return self.labelled / len(self.label) if len(self.label) else None
 
 
-def window_labels(monitor: Monitor, window: Window, until: Window) -> WindowLabels:
-    """The labelled records of a window as the run of `until` knew them."""
-    columns = ["label", "weight", "arrived", *kept_columns(monitor.config).names]
-    found = settled(monitor, window, until, columns)
-    records = record_count(monitor, window, until)
-    return WindowLabels(found.rows.select(columns), records, found.superseded, found.corrected, found.conflicting)
-
-
-def labels_of(monitor: Monitor, window: Window, until: Window, event_ids: pa.ChunkedArray) -> pa.Array:
-    """The label of each record as the run of `until` knew it; null where there is none.
+def labelled_window(monitor: Monitor, window: Window, until: Window, columns: list[str] | None) -> LabelledWindow:
+    """The records of a window and the labels that the run of `until` knew.
 
     Args:
         monitor: The model.
-        window: The window of the records.
+        window: The window.
         until: The run whose knowledge counts.
-        event_ids: Of the records, shape (n,).
+        columns: Of the records; all by default.
     """
-    rows = settled(monitor, window, until, ["id", "label"]).rows
-    known = rows["id"].to_numpy()
-    order = np.argsort(known)
-    ids, _ = text_hashes(event_ids)
-    at = np.minimum(np.searchsorted(known[order], ids), max(len(known) - 1, 0))
-    found = known[order][at] == ids if len(known) else np.zeros(len(ids), bool)
-    places = pa.array(order[at] if len(known) else np.zeros(len(ids), np.int64), mask=~found)
-    return rows["label"].combine_chunks().take(places)
+    records = load_records(monitor, window, columns, until)
+    found = settled(monitor, window, until, ["label", "weight", "arrived", "run", "place"])
+    first, starts = 0, {}
+    for run in visible_runs(monitor, window, until):
+        starts[int(run.start.timestamp())] = first
+        first += profiled_by(monitor, window, run)
+    runs, which = np.unique(found.rows["run"].to_numpy(), return_inverse=True)
+    offsets = np.array([starts.get(run, -1) for run in runs.tolist()], np.int64)[which]
+    known = np.flatnonzero(offsets >= 0)  # all, but where windows run out of their order
+    at = np.full(records.num_rows, -1, np.int64)
+    at[offsets[known] + found.rows["place"].to_numpy()[known]] = known
+    picks = pa.array(at, mask=at < 0)
+    label = found.rows["label"].combine_chunks()
+    label = label.dictionary_encode() if pa.types.is_string(label.type) else label
+    weight, arrived = (found.rows[name].combine_chunks().take(picks) for name in ("weight", "arrived"))
+    counts = (found.superseded, found.corrected, found.conflicting)
+    return LabelledWindow(records, label.take(picks), weight, arrived, *counts)
 
 
 def rank_in(monitor: Monitor) -> Rank:

@@ -1,4 +1,4 @@
-"""The ids of the records that a run brought to a window, and what is kept of a record beside its label."""
+"""The ids of the records that a run brought to a window."""
 
 from __future__ import annotations
 
@@ -9,22 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitoring.capture.schema import PROBABILITY_PREFIX, SEGMENT_PREFIX, schema
-from monitoring.config import ModelConfig
 from monitoring.engine.fingerprints import Fingerprints
 from monitoring.engine.intake import brought_by
 from monitoring.engine.matching import Bits, Places
 from monitoring.monitor import Monitor
 from monitoring.window import Window
-
-_PREFIXES = (PROBABILITY_PREFIX, SEGMENT_PREFIX)
-
-
-def kept_columns(config: ModelConfig) -> pa.Schema:
-    """What is kept of a record beside its label: when it was, what was predicted, and the groups it belongs to."""
-    fields = [field for field in schema(config.columns) if field.name.startswith(_PREFIXES)]
-    names = ("event_time", "score", "prediction")
-    return pa.schema([*(schema(config.columns).field(name) for name in names), *fields])
 
 
 @dataclass(frozen=True)
@@ -32,51 +21,50 @@ class RecordIds:
     """Records of one part, without those that are dropped.
 
     Attributes:
+        run: The run that brought them.
+        first: The place of the first one among all records that this run brought to the window.
         key: The part, without its extension.
         rows: Its rows.
         dropped: Runs of rows that are dropped: first and count.
     """
 
+    run: Window
+    first: int
     key: str
     rows: int
     dropped: tuple[tuple[int, int], ...]
 
-    def kept(self) -> Places:
-        """The rows that count, shape (n,)."""
-        keep = np.ones(self.rows, bool)
-        for at, count in self.dropped:
-            keep[at : at + count] = False
-        return np.flatnonzero(keep)
-
     def ids(self, monitor: Monitor) -> tuple[Bits, Bits]:
         """Both halves of the records' ids, two arrays of shape (n,)."""
         prints = Fingerprints.unpack(monitor.store.get(f"{self.key}.arrow"))
-        if not self.dropped:
-            return prints.ids, prints.ids2
-        kept = self.kept()
+        kept = self._kept()
         return prints.ids[kept], prints.ids2[kept]
 
-    def values(self, monitor: Monitor, records: Places) -> dict[str, Any]:
-        """What is kept of some of the records.
+    def times(self, monitor: Monitor, records: Places) -> Places:
+        """When inferences were made, in microseconds since 1970.
 
         Args:
             monitor: The model.
             records: Their places among those that count, shape (k,).
         """
-        wanted = kept_columns(monitor.config)
         file = pq.ParquetFile(pa.BufferReader(monitor.store.get(f"{self.key}.parquet")))
-        there = {field.name: field.type for field in file.schema_arrow}
-        table = file.read([field.name for field in wanted if there.get(field.name) == field.type])
-        rows = self.kept()[records] if self.dropped else records
-        return {
-            # null where records were read before a column was declared, or as something else
-            field.name: table[field.name].take(rows)
-            if field.name in table.column_names
-            else pa.nulls(len(rows), field.type)
-            for field in wanted
-        }
+        times = file.read(["event_time"])["event_time"].cast(pa.int64()).to_numpy()
+        return np.asarray(times[self._kept()][records], np.int64)
+
+    def _kept(self) -> slice | np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which rows count."""
+        if not self.dropped:
+            return slice(None)
+        keep = np.ones(self.rows, bool)
+        for at, count in self.dropped:
+            keep[at : at + count] = False
+        return keep
 
 
 def record_ids(monitor: Monitor, window: Window, run: Window) -> list[RecordIds]:
-    """The records that a run brought to a window."""
-    return [RecordIds(*part) for part in brought_by(monitor, window, run).parts]
+    """The records that a run brought to a window, in their order."""
+    found, first = [], 0
+    for key, rows, dropped in brought_by(monitor, window, run).parts:
+        found.append(RecordIds(run, first, key, rows, dropped))
+        first += rows - sum(count for _, count in dropped)
+    return found

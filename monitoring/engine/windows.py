@@ -136,11 +136,6 @@ def _conformed(table: pa.Table, wanted: pa.Schema) -> pa.Table:
     return pa.table(body, schema=wanted)
 
 
-def record_count(monitor: Monitor, window: Window, until: Window) -> int:
-    """How many records a window has, as far as the run of `until` knew."""
-    return sum(profiled_by(monitor, window, run) for run in _runs(monitor, window, until))
-
-
 def _runs(monitor: Monitor, window: Window, until: Window | None) -> list[Window]:
     return runs_with_arrivals(monitor, window) if until is None else visible_runs(monitor, window, until)
 

@@ -10,7 +10,8 @@ from functools import reduce
 from typing import Any, Self
 
 from monitoring.measure import block
-from monitoring.profile import OutcomeProfile, WindowProfile
+from monitoring.measure.basis import Profile
+from monitoring.profile import WindowProfile
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Limits:
 
 def learn_limits(
     profiles: Sequence[WindowProfile],
-    outcomes: Sequence[OutcomeProfile],
+    outcomes: Sequence[Profile],
     *,
     longest: int,
     hours: int,
@@ -82,7 +83,7 @@ def learn_limits(
 
     Args:
         profiles: One per baseline window, oldest first, at least one.
-        outcomes: Their outcomes.
+        outcomes: Their labelled rows; empty for a baseline without labels.
         longest: Longest block, in windows.
         hours: Hours in a window.
     """
@@ -95,17 +96,23 @@ def learn_limits(
     merged, labelled = list(profiles), list(outcomes)
     for length in range(1, min(longest, len(profiles)) + 1):
         values: defaultdict[str, list[float]] = defaultdict(list)
-        for profile, outcome in zip(merged, labelled, strict=True):
-            if length < len(profiles):
-                _collect(values, block.drift(profile, reference, contained=profile))
+        for profile in merged if length < len(profiles) else ():
+            _collect(values, block.drift(profile, reference, contained=profile))
+        for outcome in labelled:
             _collect(values, block.outcome(outcome))
         for key, found in values.items():
             known = spreads.setdefault(key, [])
             # undefined for shorter blocks: take the shortest for which it is defined
             known += [Spread.of(found)] * (length - len(known))
         merged = [a.merge(b) for a, b in zip(merged, profiles[length:], strict=False)]
-        labelled = [a.merge(b) for a, b in zip(labelled, outcomes[length:], strict=False)]
+        labelled = [_merged(a, b) for a, b in zip(labelled, outcomes[length:], strict=False)]
     return Limits(rows, {key: tuple(items) for key, items in sorted(spreads.items())})
+
+
+def _merged(a: Any, b: Any) -> Profile:
+    """Both are of one task."""
+    found: Profile = a.merge(b)
+    return found
 
 
 def _collect(into: defaultdict[str, list[float]], measured: dict[str, Any]) -> None:

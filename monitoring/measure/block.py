@@ -9,8 +9,12 @@ from monitoring.measure import quality as data
 from monitoring.measure.binary import brier_skill, calibration
 from monitoring.measure.drift import drift as distance
 from monitoring.measure.measurement import Measurement
+from monitoring.measure.multiclass import accuracy
 from monitoring.measure.ranking import roc_auc
+from monitoring.measure.regression import mae
 from monitoring.profile import CategoricalProfile, OutcomeProfile, WindowProfile
+from monitoring.profile.multiclass import MulticlassProfile
+from monitoring.profile.residuals import ResidualProfile
 
 # Between 0 and 1 whatever the unit, defined for both kinds of columns, nulls and new categories included
 DRIFT_STATISTIC = "jensen_shannon"
@@ -69,8 +73,12 @@ def quality(current: WindowProfile, ordinary_rows: float, hours: int) -> dict[st
     return found
 
 
-def outcome(outcomes: OutcomeProfile) -> dict[str, Measurement]:
+def outcome(outcomes: OutcomeProfile | MulticlassProfile | ResidualProfile) -> dict[str, Measurement]:
     """The performance measurements that checks judge, by check."""
+    if isinstance(outcomes, MulticlassProfile):
+        return {"accuracy": accuracy(outcomes)}
+    if isinstance(outcomes, ResidualProfile):
+        return {"error": mae(outcomes)}
     return {
         "worse_than_average": brier_skill(outcomes),
         "ranking": roc_auc(outcomes),

@@ -2,9 +2,10 @@
 
 With probabilities: one isotonic map per class against the rest, normalised per row (Zadrozny and Elkan, Transforming
 classifier scores into accurate multiclass probability estimates, KDD 2002). Each map is right on average over the
-rows of one probability, but what is normalised need not be, and with many classes it is too sure of itself. So the
-rates are raised to one power, the most likely one, before they are normalised; and multiplied by factors with which
-the reference rows of each predicted class have as many labels of each class as they had. Without: an isotonic map per predicted
+rows of one probability, but what is normalised need not be, and with many classes it is too sure of itself. So
+normalised rates are calibrated again, all classes together, and multiplied by factors with which the reference rows
+of each predicted class have as many labels of each class as they had. Both are found with rates by maps that were
+learned from other rows. Without: an isotonic map per predicted
 class from the confidence to the rate of right predictions; the wrong ones are spread over the other classes as they
 were in the reference.
 
@@ -13,6 +14,7 @@ A class with too few rows for a map of its own has that of all such classes, its
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -81,8 +83,8 @@ class ClassCalibration:
         map_of: Which of the maps each class has, shape (c,).
         odds: By what the map's odds are multiplied, shape (c,); 1 for a map of the class's own.
         odds_variance: The variance of the logarithm of that factor, shape (c,).
-        power: To which rates are raised before they are normalised.
-        factors: By what they are multiplied then, by prediction and class, shape (c + 1, c).
+        again: The rate of a class by its normalised rate, for all classes; None where they are one.
+        factors: By what that is multiplied, by prediction and class, before it is normalised, shape (c + 1, c).
         confusion: Labelled reference rows by prediction and label, shape (c + 1, c); the last row is for predictions
             of unknown classes.
         typical: The mean confidence of the rows of each predicted class, where a row has none, shape (c + 1,).
@@ -94,7 +96,7 @@ class ClassCalibration:
     map_of: IntArray
     odds: FloatArray
     odds_variance: FloatArray
-    power: float
+    again: CalibrationMap | None
     factors: FloatArray
     confusion: FloatArray
     typical: FloatArray
@@ -151,7 +153,7 @@ class ClassCalibration:
             map_of=map_of,
             odds=odds,
             odds_variance=variance,
-            power=1.0,
+            again=None,
             factors=np.ones((count + 1, count)),
             confusion=confusion.reshape(count + 1, count).astype(np.float64),
             typical=_means(rows.predictions, rows.confidence, count + 1),
@@ -170,20 +172,23 @@ class ClassCalibration:
         return found
 
     def _sharpened(self, rates: FloatArray, rows: ClassRows, labels: IntArray) -> Self:
-        """With the power and the factors that the reference rows ask for."""
-        logs = np.log(rates)
-        own = float(logs[np.arange(len(labels)), labels].mean())
-        power, factors = 1.0, self.factors
+        """With what the reference rows ask for when rates are normalised.
+
+        Args:
+            rates: By maps that were learned from other rows, shape (n, c).
+            rows: The reference rows.
+            labels: Their labels.
+        """
+        shares = _normalised(rates)
+        actual = labels[:, None] == np.arange(len(self.classes))
+        again = CalibrationMap.fit(_outcomes(shares.ravel(), actual.ravel()))
+        if again is not None:
+            shares = _shrunk(again)[again.steps(shares)]
+        factors = self.factors
         for _ in range(_ROUNDS):
-            q = _normalised(np.exp(power * logs) * factors[rows.predictions])
+            q = _normalised(shares * factors[rows.predictions])
             factors = factors * (self.confusion + PRIOR_ROWS) / (_by_prediction(rows.predictions, q) + PRIOR_ROWS)
-            q = _normalised(np.exp(power * logs) * factors[rows.predictions])
-            mean = (q * logs).sum(axis=1)
-            # Newton's step on the likelihood, which is concave in the power
-            curve = float((q * (logs - mean[:, None]) ** 2).sum(axis=1).mean())
-            step = (own - float(mean.mean())) / max(curve, _LEAST)
-            power = min(max(power + min(max(step, -0.5), 0.5), _LEAST_POWER), _MOST_POWER)
-        return replace(self, power=power, factors=factors)
+        return replace(self, again=again, factors=factors)
 
     @property
     def rows(self) -> int:
@@ -232,14 +237,15 @@ class ClassCalibration:
         q, slope, step = np.zeros((m, count + 1)), np.zeros((m, count)), np.zeros((m, count), np.int64)
         given = np.where(valid[:, None], rows.probabilities, 0.0) if rows.probabilities is not None else slope
         for place in range(count):
-            step[:, place], rate, moved = self._rates(place, given[:, place])
-            q[:, place] = rate**self.power * self.factors[rows.predictions, place]
-            slope[:, place] = self.power * moved * q[:, place] / rate
-        total = q[:, :count].sum(axis=1)
-        usable = valid & (total > 0)
-        safe = np.where(usable, total, 1.0)[:, None]
-        q[:, :count] = np.where(usable[:, None], q[:, :count] / safe, self.spread()[rows.predictions])
-        return _Parts(q, step, np.where(usable[:, None], slope / safe, 0.0), usable)
+            step[:, place], q[:, place], slope[:, place] = self._rates(place, given[:, place])
+        slope /= q[:, :count]
+        shares = _normalised(q[:, :count])
+        if self.again is not None:
+            shares = _shrunk(self.again)[self.again.steps(shares)]
+        shares = _normalised(shares * self.factors[rows.predictions])
+        q[:, :count] = np.where(valid[:, None], shares, self.spread()[rows.predictions])
+        # as if to calibrate again would not change by what share a rate moves its class
+        return _Parts(q, step, np.where(valid[:, None], slope * q[:, :count], 0.0), valid)
 
     def _of_confidence(self, rows: ClassRows) -> _Parts:
         count, m = len(self.classes), len(rows)
@@ -278,7 +284,7 @@ class ClassCalibration:
             "by_class": self.by_class,
             "maps": [found.to_json() for found in self.maps],
             "map_of": self.map_of.tolist(),
-            "power": self.power,
+            "again": None if self.again is None else self.again.to_json(),
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
         }
 
@@ -290,17 +296,16 @@ class ClassCalibration:
             by_class=data["by_class"],
             maps=tuple(CalibrationMap.from_json(item) for item in data["maps"]),
             map_of=np.array(data["map_of"], np.int64),
-            power=data["power"],
+            again=None if data["again"] is None else CalibrationMap.from_json(data["again"]),
             **{name: np.array(data[name], np.float64) for name in _ARRAYS},
         )
 
 
 _ARRAYS = ("odds", "odds_variance", "factors", "confusion", "typical")
 _CHUNK = 2**16
-# Power and factors are found in so many rounds
+# Factors are found in so many rounds, with maps that were learned from all but one of so many parts of the reference
 _ROUNDS = 8
 _FOLDS = 5
-_LEAST_POWER, _MOST_POWER = 0.25, 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +315,7 @@ class _Parts:
     Attributes:
         q: The distributions, shape (m, c + 1).
         step: The step of each of a row's rates on its map, shape (m, c), or (m, 1) by confidence.
-        slope: How a rate, before it is normalised and over the sum by which it is, moves with that of the step.
+        slope: How the rate of the step moves the row's rate before it is normalised, over the sum by which it is.
         usable: Which rows depend on maps at all, shape (m,).
     """
 
@@ -372,7 +377,7 @@ class Sensitivity:
 
     def _of_steps(self, moved: FloatArray, on_odds: FloatArray, place: IntArray, *, joint: bool) -> float:
         """The variance by the rates of the steps, and by the odds of classes without a map of their own."""
-        lever = np.bincount(self._at.ravel(), moved.ravel(), len(self._step_variances))
+        lever = np.asarray(np.bincount(self._at.ravel(), moved.ravel(), len(self._step_variances)), np.float64)
         apart = float(lever**2 @ self._step_variances)
         factor = self._together(lever) if joint else 1.0
         count = len(self._calibration.classes)
@@ -434,7 +439,7 @@ def _places(codes: IntArray, count: int) -> list[IntArray]:
     """The rows of each code below `count`."""
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(count + 1))
-    return [order[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    return [order[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _means(codes: IntArray, values: FloatArray, count: int) -> FloatArray:

@@ -71,7 +71,7 @@ class ExpectedClasses:
         """
         yield self._accuracy()
         yield from self._averages()
-        if self.scored:
+        if self.rows.probabilities is not None:
             yield self._brier()
             yield self._log_loss()
             yield from self._areas()
@@ -82,7 +82,7 @@ class ExpectedClasses:
         """Expected rows by prediction and label, shape (c + 1, c + 1)."""
         side = len(self.classes) + 1
         columns = [np.bincount(self.rows.predictions, self.labels[:, j], side) for j in range(side)]
-        return np.column_stack(columns)
+        return np.column_stack(columns).astype(np.float64)
 
     @cached_property
     def _valid(self) -> BoolArray:
@@ -91,7 +91,7 @@ class ExpectedClasses:
     @cached_property
     def scored(self) -> int:
         """Rows with valid probabilities."""
-        return int(self._valid.sum())
+        return int((self._weight > 0).sum())
 
     @cached_property
     def _given(self) -> FloatArray:
@@ -124,17 +124,10 @@ class ExpectedClasses:
                 if average == "micro":
                     value, moved = micro_share(self.confusion, of_labels, of_predictions)
                 else:
-                    weight = self._weights(of_predictions, weighted=average == "weighted")
-                    value, moved = mean_share(self.confusion, of_labels, of_predictions, weight)
+                    by = self._present if average == "macro" else None
+                    value, moved = mean_share(self.confusion, of_labels, of_predictions, by)
                 full, method = f"{name}_{average}", f"{name.replace('_', '.')}, {average} average over classes"
                 yield Expected(full, value, len(self.rows), "low", method, "share", self._by_cell(moved))
-
-    def _weights(self, of_predictions: float, *, weighted: bool) -> FloatArray:
-        """What each class counts: its labels, or how likely it is that its number is defined."""
-        if weighted:
-            return self.confusion.sum(axis=0)[:-1]
-        predicted = self.confusion.sum(axis=1)[:-1] > 0
-        return np.where(predicted & (of_predictions > 0), 1.0, self._present if of_predictions != 1.0 else predicted)
 
     @cached_property
     def _present(self) -> FloatArray:
@@ -236,7 +229,7 @@ _CHUNK = 2**16
 
 
 def mean_share(
-    counts: FloatArray, of_labels: float, of_predictions: float, weight: FloatArray
+    counts: FloatArray, of_labels: float, of_predictions: float, present: FloatArray | None
 ) -> tuple[float | None, FloatArray]:
     """A mean over classes of (1 + w) n_cc / (w · labels of c + predictions of c), and how counts move it.
 
@@ -244,15 +237,18 @@ def mean_share(
         counts: Rows by prediction and label, shape (c + 1, c + 1); the last of each is for unknown classes.
         of_labels: How much labels count in the denominator.
         of_predictions: How much predictions count.
-        weight: What each class counts, shape (c,); those without a denominator count nothing.
+        present: How likely it is that each class has a label, and so a number if nothing was predicted to be it,
+            shape (c,). None: classes count by their labels.
 
     Returns:
         None where no class has a denominator. The movement has the shape of the counts.
     """
-    by_labels = bool(np.array_equal(weight, counts.sum(axis=0)[:-1]))
     labels, predictions = counts.sum(axis=0)[:-1], counts.sum(axis=1)[:-1]
     denominator = of_labels * labels + of_predictions * predictions
-    weight = np.where(denominator > 0, np.maximum(weight, 0.0), 0.0)
+    weight = np.maximum(labels, 0.0)
+    if present is not None:
+        weight = np.where((predictions > 0) & (of_predictions > 0), 1.0, present)
+    weight = np.where(denominator > 0, weight, 0.0)
     moved, total = np.zeros_like(counts), float(weight.sum())
     if total <= 0:
         return None, moved
@@ -263,7 +259,7 @@ def mean_share(
     moved[:-1, :-1] += np.diag((of_labels + of_predictions) * lever)
     moved[:-1] -= (of_predictions * lever * share)[:, None]
     moved[:, :-1] -= of_labels * lever * share
-    if by_labels:
+    if present is None:
         moved[:, :-1] += np.where(weight > 0, share - value, 0.0) / total
     return value, moved
 
@@ -311,10 +307,13 @@ def class_areas(
     wins = float((p * below + 0.5 * (p * n - own)).sum())
     pairs = all_p * all_n - float(own.sum())
     roc = wins / pairs if pairs > 0 else 0.5
-    at = block[sample]
-    roc_slope = ((below + n / 2) / all_n - roc)[at] / all_p - ((p_before + p / 2) / all_p - roc)[at] / all_n
+    # what a row moves must not depend on its own label
+    at, mine, other = block[sample], positive[sample], negative[sample]
+    beaten = (below[at] + (n[at] - other) / 2) / all_n
+    beating = (p_before[at] + (p[at] - mine) / 2) / all_p
+    roc_slope = (beaten - roc) / all_p - (beating - roc) / all_n
     seen = np.maximum(p_before + p + n_before + n, 1e-12)
     average = float(((p * p_before + p * p + own) / seen).sum()) / all_p
     after = np.cumsum((p / seen)[::-1])[::-1]
-    average_slope = ((p_before + p) / seen + after - average)[at] / all_p
+    average_slope = ((p_before[at] + p[at] + 1 - 2 * mine) / seen[at] + after[at] - average) / all_p
     return (roc, roc_slope), (min(average, 1.0), average_slope)

@@ -286,28 +286,24 @@ def _weights(ages: FloatArray, youngest: float, oldest: float) -> FloatArray:
     Between ages values are straight lines, and after the last age they stay.
     """
     require_ages(youngest, oldest)
-    ends = np.minimum([youngest, oldest], ages[-1])
+    weight = np.zeros(len(ages))
     if len(ages) == 1 or youngest >= ages[-1]:
-        return np.asarray(np.arange(len(ages)) == len(ages) - 1, np.float64)
-    if oldest - youngest < _LEAST_RANGE:
-        return _at(ages, ends[0])
-    inner = ages[(ages > ends[0]) & (ages < ends[1])]
-    knots = np.concatenate([ends[:1], inner, ends[1:]])
+        weight[-1] = 1.0
+        return weight
+    first, last = np.minimum([youngest, oldest], ages[-1])
+    inner = ages[(ages > first) & (ages < last)]
+    knots = np.concatenate([[first], inner, [last]])
+    # the trapezoidal rule: half of the stretch on either side of a knot
     widths = np.diff(knots)
-    weight = np.zeros(len(ages))
-    for knot, share in zip(knots, np.append(widths, 0) / 2 + np.insert(widths, 0, 0) / 2, strict=True):
-        weight += share * _at(ages, knot)
-    weight[-1] += max(oldest - ages[-1], 0.0)
+    parts = (np.append(widths, 0.0) + np.insert(widths, 0, 0.0)) / 2
+    if oldest - youngest < _LEAST_RANGE:
+        knots, parts = knots[:1], np.ones(1)
+    after = np.searchsorted(ages, knots).clip(1, len(ages) - 1)
+    upper = (knots - ages[after - 1]) / (ages[after] - ages[after - 1])
+    np.add.at(weight, after - 1, parts * (1 - upper))
+    np.add.at(weight, after, parts * upper)
+    weight[-1] += max(oldest - max(youngest, ages[-1]), 0.0)
     return np.asarray(weight / weight.sum())
-
-
-def _at(ages: FloatArray, age: float) -> FloatArray:
-    """Weights of the values at the two ages around one."""
-    after = min(max(int(np.searchsorted(ages, age)), 1), len(ages) - 1)
-    part = (age - ages[after - 1]) / (ages[after] - ages[after - 1])
-    weight = np.zeros(len(ages))
-    weight[after - 1], weight[after] = 1 - part, part
-    return weight
 
 
 def require_ages(youngest: float, oldest: float) -> None:
@@ -341,7 +337,7 @@ def lateness(curve: MaturityCurve, rows: int, labelled: int, youngest: float, ol
     week leave some days without labels every week.
 
     Args:
-        curve: What is usual.
+        curve: What is usual, learned without this window.
         rows: Rows of the window.
         labelled: Those with a label.
         youngest: Hours since its youngest row.

@@ -7,14 +7,14 @@ all labels are there, with an interval for what those will be.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from monitoring.measure.class_calibration import ClassCalibration, ClassRows, Sensitivity
 from monitoring.measure.expected_classes import Expected, ExpectedClasses
 from monitoring.measure.intervals import Z95, area, estimate, undefined
+from monitoring.measure.label_strata import LabelStrata
 from monitoring.measure.measurement import Measurement
 from monitoring.measure.performance import performance
 from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
@@ -24,21 +24,18 @@ from monitoring.profile.multiclass import MulticlassProfile
 FEWEST_LABELS = 30
 # The code of a row without a label
 UNLABELLED = -1
-# Strata have at least so many labelled rows; a predicted class is cut into at most so many by its confidence
-STRATUM_ROWS = 30
-MOST_STRATA = 4
 # Variances are computed on at most so many rows, and so many numbers of them
 _MOST_ROWS = 20_000
 _MOST_NUMBERS = 400_000
 
 
 def estimated(rows: ClassRows, calibration: ClassCalibration) -> dict[str, Measurement]:
-    """Every number that does not need labels to be there: the expectation, and where the realised one will lie.
+    """Every number that needs no labels: its expectation, and where the realised one will lie.
 
     Confidence-based performance estimation (Kivimäki et al., arXiv 2407.08649). It assumes that rows alike have the
     labels that they had in the reference, and tells nothing of a relation that has changed. The interval holds the
-    number that the labels will give, in 95 % of windows: they are drawn from the distributions, and the maps were
-    learned from a sample.
+    number that the labels will give in 95 % of windows: they are drawn from the distributions, and the maps were
+    learned from a sample. Calibration errors and the share of unknown labels are left out: see `ExpectedClasses`.
 
     Args:
         rows: The rows of a window.
@@ -47,15 +44,112 @@ def estimated(rows: ClassRows, calibration: ClassCalibration) -> dict[str, Measu
     sample, weights = _sample(rows, np.ones(len(rows), bool), calibration)
     sensitivity = calibration.sensitivity(rows.take(sample), weights)
     whole = ExpectedClasses(calibration.classes, rows, calibration.distributions(rows), sample)
-    why = f"estimated from probabilities that {calibration.rows} labelled rows calibrate; assumes that the relation of inputs and labels has not changed"
     return {
-        number.name: _measured(number, _variance(number, sensitivity), f"{number.method}; {why}")
+        number.name: _measured(number, _variance(number, sensitivity), f"{number.method}; {_assumes(calibration)}")
         for number in whole.numbers()
     }
 
 
+def combined(
+    rows: ClassRows, labels: IntArray, calibration: ClassCalibration, completeness: FloatArray | None = None
+) -> dict[str, Measurement]:
+    """Every number when some rows have labels: those count as they are, the others as the labels correct them.
+
+    An unlabelled row counts with the distribution that is expected of it, plus what labels differ from the
+    expectation on average in its stratum (prediction-powered inference, Angelopoulos et al., arXiv 2301.09633; by
+    strata as in arXiv 2602.02229). Strata are predicted classes, cut by confidence where there are many labels. So
+    the numbers are right whether or not the relation has changed, if labels of one class are missing at random in a
+    stratum.
+
+    Args:
+        rows: The rows of a window, n of them, of c classes.
+        labels: Shape (n,), places among the classes, c for an unknown one, `UNLABELLED` for none.
+        calibration: What the reference has shown.
+        completeness: The share of the labels of each class that is expected to be known by now, the last for unknown
+            classes; shape (c + 1,), above 0. None: the same for all.
+
+    Returns:
+        What `performance` gives if all rows have labels, what `estimated` gives with fewer than `FEWEST_LABELS`.
+    """
+    known = np.asarray(labels) != UNLABELLED
+    count = int(known.sum())
+    if count == len(rows):
+        return performance(
+            MulticlassProfile.of(calibration.classes, rows.predictions, np.asarray(labels), rows.probabilities)
+        )
+    if count < FEWEST_LABELS:
+        return estimated(rows, calibration)
+    strata = LabelStrata.of(rows, np.asarray(labels), calibration.distributions(rows), completeness)
+    both = [_sample(rows, wanted, calibration) for wanted in (known, ~known)]
+    sample, weights = (np.concatenate(parts) for parts in zip(*both, strict=True))
+    whole = ExpectedClasses(calibration.classes, rows, strata.labels, sample)
+    method = f"{count} of {len(rows)} rows are labelled; the others are estimated, corrected by these labels"
+    found = {}
+    for number in whole.numbers():
+        more, variance = strata.settle(number.gradient(), sample, weights) if _varies(number) else (0.0, 0.0)
+        settled = number if number.value is None else replace(number, value=number.value + more)
+        found[number.name] = _measured(settled, variance, f"{number.method}; {method}")
+    return found
+
+
+def concept_gap(
+    rows: ClassRows, labels: IntArray, calibration: ClassCalibration, completeness: FloatArray | None = None
+) -> dict[str, Measurement]:
+    """Realised minus estimated numbers of the same labelled rows: what inputs that have moved cannot explain.
+
+    The interval and the p-value take the labels as drawn from the distributions, and the maps as learned from a
+    sample. So a gap beyond them says that the relation of inputs and labels is not that of the reference.
+
+    Args:
+        rows: Labelled rows.
+        labels: Shape (n,), places among the classes, c for an unknown one.
+        calibration: What the reference has shown.
+        completeness: As in `combined`. Among labelled rows, classes whose labels come late are rarer than in all.
+    """
+    labels = np.asarray(labels)
+    profile = MulticlassProfile.of(calibration.classes, rows.predictions, labels, rows.probabilities)
+    realised = performance(profile)
+    expected = calibration.distributions(rows)
+    if completeness is not None:
+        expected *= completeness
+        expected /= expected.sum(axis=1, keepdims=True)
+    sample, weights = _sample(rows, np.ones(len(rows), bool), calibration)
+    sensitivity = calibration.sensitivity(rows.take(sample), weights)
+    whole = ExpectedClasses(calibration.classes, rows, expected, sample)
+    return {
+        number.name: _gap(number, realised[number.name], _variance(number, sensitivity), calibration)
+        for number in whole.numbers()
+        if number.kind != "known"
+    }
+
+
+def _gap(number: Expected, realised: Measurement, variance: float, calibration: ClassCalibration) -> Measurement:
+    method = f"{number.method}: realised minus {_assumes(calibration)}"
+    if number.value is None or realised.value is None or variance <= 0:
+        return undefined(number.name, realised.rows, number.direction, method)
+    gap, error = realised.value - number.value, math.sqrt(variance)
+    p_value = math.erfc(abs(gap) / error / math.sqrt(2))
+    low, high = gap - Z95 * error, gap + Z95 * error
+    return Measurement(
+        number.name, gap, realised.rows, number.direction, method, low, high,
+        reference_rows=calibration.rows, standard_error=error, p_value=p_value,
+    )  # fmt: skip
+
+
+def _assumes(calibration: ClassCalibration) -> str:
+    source = "probabilities" if calibration.by_class else "confidences"
+    return (
+        f"estimated from {source} that {calibration.rows} labelled rows calibrate;"
+        " assumes that the relation of inputs and labels has not changed"
+    )
+
+
+def _varies(number: Expected) -> bool:
+    return number.value is not None and number.kind != "known"
+
+
 def _variance(number: Expected, sensitivity: Sensitivity) -> float:
-    if number.value is None or number.kind == "known":
+    if not _varies(number):
         return 0.0
     gradient = number.gradient()
     return sensitivity.of_labels(gradient) + sensitivity.of_reference(gradient)

@@ -254,7 +254,7 @@ def _gap(
     if now is None or ordinary is None or metric.value(middle) is None or (lost and metric.name == "mape"):
         return undefined(metric.name, n, metric.direction, method)
     gradient = metric.gradient(middle)
-    variance = max(float(gradient @ each @ gradient) for each in variances)
+    variance = max(_along(gradient, each) for each in variances)
     found = estimate(metric.name, now - ordinary, variance, n, metric.direction, method)
     if found.standard_error:
         p_value = math.erfc(abs(now - ordinary) / found.standard_error / math.sqrt(2))
@@ -334,9 +334,14 @@ def _measured(
     if value is None or (lost and metric.name == "mape"):
         return undefined(metric.name, n, metric.direction, method)
     gradient = metric.gradient(means)
-    spread = float(gradient @ variance @ gradient)
-    found = estimate(metric.name, value, spread, n, metric.direction, method)
+    found = estimate(metric.name, value, _along(gradient, variance), n, metric.direction, method)
     return _in_units(_skewed(found, metric), model.spec, centred=True)
+
+
+def _along(gradient: FloatArray, covariance: FloatArray) -> float:
+    """The variance of what has this gradient; quantities that it does not depend on may have none that is known."""
+    used = np.flatnonzero(gradient)
+    return float(gradient[used] @ covariance[np.ix_(used, used)] @ gradient[used])
 
 
 def _skewed(number: Measurement, metric: _Metric) -> Measurement:
@@ -429,6 +434,10 @@ class _Labelled:
         factor = np.sqrt(np.divide(variance, before, out=np.ones_like(variance), where=before > 0))
         factor = np.append(factor, 0.0)
         spread = usual * np.outer(factor, factor)
+        # errors that are off by b all have squares that move with them: cov(e, e²) has a part 2 b Var(e)
+        most = 0.99 * math.sqrt(spread[_E, _E] * spread[_E2, _E2])
+        together = spread[_E, _E2] + 2 * off[_E] * spread[_E, _E]
+        spread[_E, _E2] = spread[_E2, _E] = min(max(together, -most), most)
         spread[_PRODUCT] = spread[:, _PRODUCT] = float(self.prediction[leaves].sum()) / n * spread[_E]
         # leaf by leaf, as errors may be larger where predictions are; within a leaf, as the baseline says
         errors2 = np.maximum(about[:, _E] - rows * off[_E] ** 2, 0.0) / np.maximum(rows, 1)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from monitoring.measure.intervals import Z95
 
-# Below this skewness the distribution is normal for all that matters; above the other, a cube root is no more exact
-_SYMMETRIC, _MOST = 1e-6, 4.0
+# Below this skewness the distribution is normal for all that matters; above the other, that of an
+# exponential one, the cube root is far off
+_SYMMETRIC, _MOST = 1e-6, 2.0
 
 
 class Spread(NamedTuple):

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from monitoring.baseline import load_sample
 from monitoring.capture.privacy import without_rare
 from monitoring.capture.schema import FEATURE_PREFIX
-from monitoring.engine.labelled import labels_of
-from monitoring.engine.windows import load_records
+from monitoring.engine.labelled import labelled_window
 from monitoring.judge import Status
 from monitoring.monitor import Monitor
 from monitoring.profile.distribution import FloatArray
@@ -107,11 +106,11 @@ def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
     Unless values of single rows may be shown, there are none in it: see `blurred` and `_common_names`.
     """
     verdict = facts.verdict
-    table = load_records(monitor, verdict.window, None, epoch_of(monitor, verdict))
+    found = labelled_window(monitor, verdict.window, epoch_of(monitor, verdict), None)
+    table = found.records
     sample = load_sample(monitor, verdict.inputs["baseline"])
     names = _common_names(monitor, facts.least_rows, table, sample)
-    labels = labels_of(monitor, verdict.window, epoch_of(monitor, verdict), table["event_id"])
-    table = table.append_column("label", pc.equal(labels, monitor.config.columns.positive))
+    table = table.append_column("label", pc.equal(found.label, monitor.config.columns.positive))
     current = _frame(bottom_k(table, monitor.config.report.sample_rows), monitor, facts.least_rows, names)
     reference = _frame(sample, monitor, facts.least_rows, names)
     stored = monitor.config.columns.stored

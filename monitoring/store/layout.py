@@ -27,6 +27,10 @@ class Layout:
         """The profile of the baseline's rows."""
         return f"{self.model}/baseline/{version}/profile.bin"
 
+    def baseline_labelled(self, version: str) -> str:
+        """The baseline's labelled rows: performance, losses by cell, and what estimates rest on."""
+        return f"{self.model}/baseline/{version}/labelled.bin"
+
     def baseline_sample(self, version: str) -> str:
         """A sample of the baseline's rows, for Evidently's presets."""
         return f"{self.model}/baseline/{version}/sample.parquet"

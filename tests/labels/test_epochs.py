@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from monitoring.capture.writer import write_labels
-from monitoring.labels.epochs import EpochReader, LabelCounts, pin_epochs, pinned_epochs, visible_epochs
+from monitoring.engine.label_rows import epoch_labels
+from monitoring.labels.epochs import load_epoch, pin_epochs, pinned_epochs, visible_epochs
 from monitoring.monitor import Monitor
 from monitoring.window import Window
 
@@ -34,7 +35,9 @@ def _window(number: int) -> Window:
 
 
 def _ids(monitor: Monitor, number: int) -> list[str]:
-    return EpochReader(monitor).labels(_window(number))["event_id"].to_pylist()
+    """The events whose labels the run of a day is the first to see, in the order in which they count."""
+    objects = [monitor.store.get(item.info.key) for item in load_epoch(monitor, _window(number)).objects]
+    return [json.loads(line)["eventMetadata"]["eventId"] for data in objects for line in data.splitlines()]
 
 
 def test_an_epoch_holds_what_was_collected_between_two_measurements(monitor: Monitor) -> None:
@@ -42,7 +45,6 @@ def test_an_epoch_holds_what_was_collected_between_two_measurements(monitor: Mon
     pin_epochs(monitor, _window(0))
     assert _ids(monitor, 0) == ["first", "last"]
     assert _ids(monitor, -1) == ["before"]
-    assert _ids(monitor, 1) == []
     pin_epochs(monitor, _window(1))
     assert _ids(monitor, 1) == ["after"]
 
@@ -86,20 +88,64 @@ def test_runs_in_reverse_order_give_the_same_labels(make_world: Callable[..., An
     assert sum(map(len, rows[0])) == len([hours for hours in range(0, 150, 5) if hours >= 6])
 
 
-def test_no_epoch_is_visible_after_the_horizon(monitor: Monitor) -> None:
-    window = _window(0)
+def test_no_epoch_is_visible_after_the_horizon_or_long_before(monitor: Monitor) -> None:
+    window, pinned = _window(0), [_window(n) for n in range(-9, 9)]
     assert monitor.final_epoch(window) == _window(2)
-    assert visible_epochs(monitor, window, window) == [_window(-1), _window(0)]
-    assert visible_epochs(monitor, window, _window(30)) == [_window(n) for n in range(-1, 3)]
+    assert visible_epochs(monitor, window, window, pinned) == [_window(n) for n in range(-3, 1)]
+    assert visible_epochs(monitor, window, _window(30), pinned) == [_window(n) for n in range(-3, 3)]
+
+
+def test_the_first_run_pins_what_its_windows_may_need(monitor: Monitor) -> None:
+    _collect(monitor, ("early", -20))
+    pin_epochs(monitor, _window(0))
+    assert pinned_epochs(monitor) == [_window(n) for n in range(-6, 1)]
+    assert _ids(monitor, -2) == ["early"]
+
+
+def test_an_object_that_was_changed_is_pinned_again(monitor: Monitor) -> None:
+    _collect(monitor, ("a", 10))
+    pin_epochs(monitor, _window(0))
+    (item,) = load_epoch(monitor, _window(0)).objects
+    monitor.store.put(item.info.key, monitor.store.get(item.info.key) * 2)
+    pin_epochs(monitor, _window(1))
+    assert _ids(monitor, 1) == ["a", "a"]
+    assert [item.version for item in load_epoch(monitor, _window(1)).objects] == [1]
+
+
+@pytest.mark.parametrize(
+    ("folders", "day", "next_day"),
+    [
+        ("dt=%Y-%m-%d", "dt=2024-01-11", "dt=2024-01-12"),
+        ("*/%Y/%m/%d", "eu/2024/01/11", "us/2024/01/12"),
+        ("%Y/%m/%d/h%H", "2024/01/11/h23", "2024/01/12/h06"),
+    ],
+)
+def test_folders_of_any_names(make_world: Callable[..., Any], folders: str, day: str, next_day: str) -> None:
+    monitor = make_world(labels={"folders": folders, "format": "csv"}).monitor
+    for folder in (day, next_day, "other"):
+        monitor.store.put(f"labels/toy/{folder}/x.csv", b"event_id,label\na,1\n")
+    pin_epochs(monitor, _window(1))
+    found = {n: [item.info.key for item in load_epoch(monitor, _window(n)).objects] for n in (0, 1)}
+    assert found == {0: [f"labels/toy/{day}/x.csv"], 1: [f"labels/toy/{next_day}/x.csv"]}
 
 
 def test_pinned_labels_are_read_once(monitor: Monitor) -> None:
     _collect(monitor, ("a", 10))
     pin_epochs(monitor, _window(0))
+    before = epoch_labels(monitor, _window(0))
     for info in monitor.store.objects("labels/toy/"):
         monitor.store.delete(info.key)
-    assert _ids(monitor, 0) == ["a"]
-    assert pinned_epochs(monitor)[-1] == _window(0)
+    again = epoch_labels(monitor, _window(0))
+    assert again.rows.equals(before.rows)
+    assert again.rows["label"].to_pylist() == ["1"]
+
+
+def test_an_object_that_has_gone_before_it_was_read_is_accounted_for(monitor: Monitor) -> None:
+    _collect(monitor, ("a", 10), ("b", 11))
+    pin_epochs(monitor, _window(0))
+    monitor.store.delete(load_epoch(monitor, _window(0)).objects[0].info.key)
+    found = epoch_labels(monitor, _window(0))
+    assert (found.read, found.quarantined, found.rows.num_rows) == (2, 1, 1)
 
 
 def test_unreadable_labels_go_to_quarantine(monitor: Monitor) -> None:
@@ -107,8 +153,8 @@ def test_unreadable_labels_go_to_quarantine(monitor: Monitor) -> None:
     lines = [json.dumps(good), "no json", json.dumps(good | {"groundTruthData": {}})]
     monitor.store.put("labels/toy/2024/01/11/10/x.jsonl", "\n".join(lines).encode())
     pin_epochs(monitor, _window(0))
-    assert _ids(monitor, 0) == ["a"]
-    assert EpochReader(monitor).counts(_window(0)) == LabelCounts(3, 2)
+    found = epoch_labels(monitor, _window(0))
+    assert (found.read, found.quarantined, found.rows["label"].to_pylist()) == (3, 2, ["1"])
     kept = monitor.store.get(monitor.layout.label_quarantine(_window(0))).splitlines()
     assert [json.loads(line)["reason"] for line in kept] == ["not_json", "bad_label"]
 
@@ -120,10 +166,9 @@ def test_keys_outside_the_hours_are_ignored(monitor: Monitor) -> None:
     monitor.store.put("labels/toy/2024/01/11/_SUCCESS", b"no label")
     pin_epochs(monitor, _window(0))
     assert _ids(monitor, 0) == ["a"]
-    assert EpochReader(monitor).counts(_window(0)).quarantined == 0
 
 
 def test_a_model_without_labels_has_no_epochs(make_world: Callable[..., Any]) -> None:
     monitor = make_world(labels=None).monitor
     pin_epochs(monitor, _window(0))
-    assert pinned_epochs(monitor) == visible_epochs(monitor, _window(0), _window(1)) == []
+    assert pinned_epochs(monitor) == visible_epochs(monitor, _window(0), _window(1), []) == []

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from monitoring.measure.maturity import (
     MaturityCurve,
@@ -115,6 +116,30 @@ def test_a_small_window_may_be_further_off() -> None:
     curve = _curve([_observed([1.0] * 500, 1000, 64.0)] * 10)
     widths = [curve.coverage(2.0, rows=rows).high - curve.coverage(2.0, rows=rows).low for rows in (20, 1000)]
     assert widths[0] > 3 * widths[1]
+
+
+def test_the_interval_by_hand() -> None:
+    labels = np.array([30, 50, 60, 45])
+    curve = _curve([_observed([1.0] * int(n), 100, 64.0) for n in labels])
+    turned = np.arcsin(np.sqrt((labels + 3 / 8) / 100.75))
+    # with as many rows as the past windows, what sampling gives is in their spread
+    width = stats.t.ppf(0.975, 3) * turned.std(ddof=1) * math.sqrt(1 + 1 / 4)
+    low, high = ((100.75 * np.sin(turned.mean() + side * width) ** 2 - 3 / 8) / 100 for side in (-1, 1))
+    assert curve.coverage(2.0, rows=100) == pytest.approx((0.4625, low, high))
+
+
+def test_what_one_window_in_seven_has_is_within_the_interval() -> None:
+    curve = _curve([_observed([1.0] * (85 if i % 7 else 0), 100, 64.0) for i in range(70)])
+    assert curve.coverage(2.0).low == 0.0
+
+
+def test_only_windows_that_are_old_enough_tell_how_windows_differ() -> None:
+    old = [_observed([1.0] * n, 100, 64.0) for n in (40, 50, 60)]
+    young = [_observed([1.0] * 50, 100, 2.0)] * 20
+    alone, together = _curve(old), _curve([*old, *young])
+    assert together.coverage(48.0) == pytest.approx(alone.coverage(48.0))
+    assert lateness(together, 100, 50, 48.0, 48.0).reference_rows == 300
+    assert lateness(together, 100, 50, 2.0, 2.0).reference_rows == 2300
 
 
 def test_whether_labels_still_come_at_the_end() -> None:

@@ -90,6 +90,17 @@ def test_cells_without_losses_count_as_the_mean_and_are_said() -> None:
     assert column.without_losses == pytest.approx(2 / 6)
 
 
+def test_the_error_of_the_shift_by_hand() -> None:
+    # variance 1/90 within both cells; half of all rows are in a third one, of which no loss is known
+    step = math.sqrt(1 / 90)
+    losses = np.array([0.2, 0.4] * 5 + [0.5 - step, 0.5 + step] * 2 + [0.5] + [0.9] * 25)
+    cells = np.repeat([0, 1, 2], [10, 10, 20])
+    found = _measured({"x": cells}, losses, np.arange(40) < 15, {"x": 5})
+    weights = np.array([10 / 40 / 10, 10 / 40 / 5]) + 20 / 40 / 15 - 1 / 15
+    error = math.sqrt((np.array([10, 5]) * weights**2).sum() / 90)
+    assert found.columns[0].loss_shift.standard_error == pytest.approx(error, rel=0.01)
+
+
 def test_where_all_or_none_have_a_label_nothing_differs() -> None:
     bins, losses = {"x": np.arange(8) % 2}, np.linspace(0, 1, 8)
     every = _measured(bins, losses, np.ones(8, bool), {"x": 4})

@@ -25,6 +25,8 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 # Python takes half of a pair of surrogates, and `Infinity`, but not `Inf`.
 _HALF, _INFINITE = re.compile(rb"\\u[dD][89a-fA-F]"), re.compile(rb"[-:,\[\s]Inf(?!inity)")
+# A null between two objects ends the process: Arrow counts it as a row that has no fields.
+_NULL_BETWEEN = re.compile(rb"\}[ \t\r\n]*null")
 # A line with fewer brackets than this nests less deeply than any parser allows.
 _BRACKETS = 200
 
@@ -36,7 +38,7 @@ def parsed(data: bytes, schema: pa.Schema) -> pa.RecordBatch | None:
         data: Lines, none of them blank.
         schema: Of the fields that are looked for; others are left out.
     """
-    bounds = _bounds(data)
+    bounds = line_bounds(data)
     if not (_are_objects(data, bounds) and _is_plain(data, bounds)):
         return None
     try:
@@ -55,7 +57,7 @@ def parsed(data: bytes, schema: pa.Schema) -> pa.RecordBatch | None:
 
 def line(piece: Piece) -> Callable[[int], Origin]:
     """Where each line of a piece is."""
-    bounds = _bounds(piece.data)
+    bounds = line_bounds(piece.data)
 
     def origin(number: int) -> Origin:
         start, end = int(bounds[number]), int(bounds[number + 1])
@@ -83,7 +85,7 @@ def side_by_side(
             yield from found
 
 
-def _bounds(data: bytes) -> Integers:
+def line_bounds(data: bytes) -> Integers:
     """Where lines begin, and behind them where the last one ends."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
     return np.concatenate([[0], ends, [] if data.endswith(b"\n") else [len(data)]]).astype(np.int64)
@@ -107,6 +109,8 @@ def _are_objects(data: bytes, bounds: Integers) -> bool:
 def _is_plain(data: bytes, bounds: Integers) -> bool:
     """Whether Python's parser takes what Arrow's takes, and finds the same in it."""
     if b"\0" in data or (b"\\" in data and _HALF.search(data)):
+        return False
+    if b"null" in data and _NULL_BETWEEN.search(data):
         return False
     if (b"Inf" in data and _INFINITE.search(data)) or b"-NaN" in data:
         return False

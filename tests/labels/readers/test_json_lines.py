@@ -105,6 +105,8 @@ def test_numbers_of_ground_truth(text: str, encoding: str) -> None:
         b'{"a": "x"}\n\n{"a": "y"}\n',
         b'{"a": "x"} {"a": "y"}\n{"a":\n"z"}\n',
         b'{"a": "x"}{"a": "y"}\n{"a": "z"}\0\n{}\n',
+        b'{"a": "x"} null {"a": "y"}\n{"a": "z"}\n{"a": "z"}\n',
+        b"{}null{}\n",
         b'{"b": Inf}\n',
         b'{"b": -NaN}\n',
         b'{"b": "\xff"}\n',

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring.capture import objects
+from monitoring.capture.objects import CaptureObject
 from monitoring.capture.quarantine import Reason
 from monitoring.errors import ConfigError
-from monitoring.labels.readers import BUILT_IN, GROUP, label_reader, label_readers
-from tests.labels.readers.labelled import TIMED, make_config, mutated, read
+from monitoring.labels.readers import BUILT_IN, GROUP, csv, label_reader, label_readers
+from tests.labels.readers.labelled import TIMED, collected, make_config, mutated, read
 
 TRUTH = b'{"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "a"}}'
 LINE = b'{"event_id": "a", "label": 1}'
@@ -154,3 +157,48 @@ def test_every_row_is_a_label_or_set_aside_in_every_format(rows: list[Any], task
     )
     for found in (in_table, in_lines, in_list, in_csv):
         assert (found.rows, found.reasons, found.count) == (in_table.rows, in_table.reasons, len(rows))
+
+
+_pieces = CaptureObject.pieces
+_fields = st.sampled_from(["a", "b", "1", "0.5", "", " ", "late", "é", "event_id", '"x"', '"y,z"', "nan", "-1"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.lists(_fields, min_size=3, max_size=3), max_size=8),
+    st.sampled_from([{}, {"weight": "weight"}, {"label": "other"}, {"event_id": "x", "label": "y"}]),
+    st.sampled_from([{}, {"header": False, "columns": ["event_id", "label", "weight"]}, {"delimiter": ";"}]),
+    st.sampled_from([1, 30, 1 << 20]),
+    st.data(),
+)
+def test_plain_lines_of_csv_are_read_as_all_others(
+    rows: list[list[str]], more: dict[str, str], dialect: Any, size: int, data: st.DataObject
+) -> None:
+    lines = [(dialect.get("delimiter", ",").join(row)).encode() for row in [["event_id", "label", "weight"], *rows]]
+    content = data.draw(mutated(st.just(lines)))
+    config = make_config(format="csv", csv=dialect, **more)
+    captured = CaptureObject.of("k", content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CaptureObject, "pieces", partialmethod(_pieces, piece_bytes=size))
+        found = collected(csv.read(captured, config), config)
+        alone = collected(csv.rows_from(0, captured, config), config)
+    assert repr(found) == repr(alone)
+
+
+def test_plain_lines_of_csv_are_read_by_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv, "rows_from", None)
+    assert read(b"event_id,label,x\r\na,1,\r\nb,\xc3\xa9,2", format="csv").pairs == [("a", "1"), ("b", "é")]
+
+
+def test_csv_that_is_damaged_or_has_lines_that_are_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config(format="csv")
+    data = b"event_id,label\n" + b"".join(b"e%d,%d\n" % (i, 10 + i % 7) for i in range(5000))
+    monkeypatch.setattr(objects, "LONGEST_LINE", 200)
+    for content in (gzip.compress(data)[:-2000], data[:900] + b"x" * 500 + data[900:], data + b"y" * 300):
+        captured = CaptureObject.of("k", content)
+        for size in (100, 190):
+            monkeypatch.setattr(CaptureObject, "pieces", partialmethod(_pieces, piece_bytes=size))
+            found = collected(csv.read(captured, config), config)
+            assert repr(found) == repr(collected(csv.rows_from(0, captured, config), config))
+            assert {Reason.BAD_OBJECT, Reason.TOO_LONG} & set(found.reasons)
+            assert len(found.pairs) > 100
