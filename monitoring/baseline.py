@@ -19,7 +19,7 @@ from monitoring.capture import privacy, records
 from monitoring.capture.schema import SEGMENT_PREFIX
 from monitoring.config import ModelConfig
 from monitoring.errors import ConfigError, ConflictError
-from monitoring.judge.checks import Reference
+from monitoring.judge.evidence import Reference
 from monitoring.judge.limits import Limits, learn_limits
 from monitoring.measure.basis import Basis, unpack_basis
 from monitoring.measure.performance_rows import cells_by_column, learn_basis, performance_rows
@@ -149,7 +149,7 @@ def learn_baseline(
         records = table.take(positions)
         profiles.append(WindowProfile.of(records, spec))
         if basis is not None:
-            rows, _ = performance_rows(records, labels.take(pa.array(positions)), config.columns, basis.groups)
+            rows, _ = performance_rows(records, labels.take(pa.array(positions)), config.columns, basis.classes)
             outcomes.append(basis.profile(basis.state(rows)))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
     limits = learn_limits(profiles, outcomes, longest=config.trailing_windows, hours=hours)

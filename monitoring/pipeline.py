@@ -28,7 +28,7 @@ from monitoring.engine.reading import batch_count, read_batch
 from monitoring.engine.windows import load_window, profiled_by
 from monitoring.judge import Status, Verdict
 from monitoring.judge import verdict as verdicts
-from monitoring.judge.checks import Evidence
+from monitoring.judge.evidence import Evidence
 from monitoring.judge.judge import Look, judge
 from monitoring.labels.epochs import pin_epochs
 from monitoring.monitor import Monitor

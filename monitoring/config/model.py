@@ -93,6 +93,7 @@ _USELESS = {
     "volume": ("min_rows",),
     "event_ids": ("sigmas", "min_rows"),
     "label_coverage": ("sigmas", "min_rows"),
+    "label_conflicts": ("sigmas", "min_rows"),
 }
 
 
@@ -145,6 +146,33 @@ class Checks(Strict):
     label_coverage: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.25, min_rows=1),
         description="Share of rows that have a label, judged when the window is final.",
+    )
+    label_conflicts: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.01, min_rows=1),
+        description="Share of labelled rows that were given different labels at one and the same time, so that it is"
+        " not known which is right. A label that a later one corrects is no conflict.",
+    )
+    label_delay: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.1, sigmas=3.3),
+        description="Share of rows that have a label by now, against what earlier windows had at this age. Labels that"
+        " come slower than usual, or have stopped. `tolerance`: how much of the rows may lack a label that should be"
+        " there. `sigmas`: how rare that is among earlier windows.",
+    )
+    concept_drift: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.05, sigmas=3.5),
+        description="Realised less estimated loss of the labelled rows: what the relation of inputs and labels has"
+        " changed, since other inputs are in the estimate. `tolerance` is a share of the baseline's mean loss, `sigmas`"
+        " are standard errors. The loss is the Brier score, without probabilities the error rate, for numbers the mean"
+        " absolute error.",
+    )
+    accuracy: CheckRule = Field(
+        CheckRule(severity="fail", tolerance=0.05),
+        description="Share of right predictions of a classifier with several classes; `tolerance`: how far below the"
+        " baseline's.",
+    )
+    error: CheckRule = Field(
+        CheckRule(severity="fail", tolerance=0.2),
+        description="Mean absolute error of a regression; `tolerance`: how far above the baseline's, as a share of it.",
     )
     worse_than_average: CheckRule = Field(
         CheckRule(severity="fail", sigmas=2.0),

@@ -50,7 +50,7 @@ class WindowJoin:
         rows: Labels that belong to records of the window.
         changed: Records whose label is new, or another one than before.
         delays: Of the records that had no label before, by label (its text, if it is a class) the number of records
-            by bin of the time that it took to come, see `monitoring.profile.delays`.
+            by bin of the time from the window's end to its arrival, see `monitoring.profile.delays`.
     """
 
     inputs: int
@@ -122,6 +122,7 @@ class JoinReader:
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._joins: dict[Window, LabelJoin] | None = None
+        self._by_window: dict[Window, dict[Window, WindowJoin]] = {}
 
     def joins(self) -> dict[Window, LabelJoin]:
         """What every run has joined, oldest first."""
@@ -132,9 +133,17 @@ class JoinReader:
             self._joins = {join.run: join for join in sorted(found, key=lambda join: join.run)}
         return self._joins
 
+    def of_window(self, window: Window) -> dict[Window, WindowJoin]:
+        """What each run has found for a window, oldest first; nothing for a window that was not looked at."""
+        if not self._by_window:
+            for run, join in self.joins().items():
+                for target, item in join.windows.items():
+                    self._by_window.setdefault(target, {})[run] = item
+        return self._by_window.get(window, {})
+
     def changes(self, window: Window) -> list[Window]:
         """The runs that have given records of a window another label, oldest first."""
-        return [run for run, join in self.joins().items() if window in join.windows and join.windows[window].changed]
+        return [run for run, item in self.of_window(window).items() if item.changed]
 
     def read(self, window: Window, until: Window) -> tuple[int, int]:
         """How many labels were read that may belong to records of a window, and how many of them were unreadable."""
@@ -326,7 +335,7 @@ def _new_labels(
         for part in (part for parts in records[window].values() for part in parts):
             rows, picked = index.pairs(*index.find(*part.ids(monitor)))
             if len(rows):
-                tables.append(_paired(monitor, part, rows, labels.take(picked), run, picked))
+                tables.append(_paired(part, rows, labels.take(picked), run, picked))
         return window, tables
 
     waiting = [w for w in sorted(records) if run in visible_epochs(monitor, w, run, [run])]
@@ -355,17 +364,16 @@ def _earlier(monitor: Monitor, part: RecordIds, index: IdIndex, epoch: Window) -
     picked, rows = index.pairs(*index.find(ids["id"].to_numpy(), ids["id2"].to_numpy()))
     if not len(rows):
         return None
-    return _paired(monitor, part, rows, epoch_labels(monitor, epoch).rows.take(picked), epoch, picked)
+    return _paired(part, rows, epoch_labels(monitor, epoch).rows.take(picked), epoch, picked)
 
 
-def _paired(monitor: Monitor, part: RecordIds, records: Any, labels: pa.Table, epoch: Window, rows: Any) -> pa.Table:
+def _paired(part: RecordIds, records: Any, labels: pa.Table, epoch: Window, rows: Any) -> pa.Table:
     """Labels, where they come from, and where their records are."""
     body: dict[str, Any] = {name: labels[name] for name in labels.column_names if name != "id2"}
     body["epoch"] = np.full(len(rows), _seconds(epoch), np.int64)
     body["row"] = rows.astype(np.int64)
     body["run"] = np.full(len(rows), _seconds(part.run), np.int64)
     body["place"] = records + part.first
-    body["event_time"] = part.times(monitor, records)
     return pa.table(body)
 
 
@@ -384,12 +392,12 @@ def _found(monitor: Monitor, window: Window, run: Window, tables: list[pa.Table]
     before = load_labelled(monitor, window, run.shift(-1), ["id"])["id"].to_numpy()
     old = np.isin(ids, before)
     changed = int((~old).sum()) + _relabelled(monitor, window, run, table, ids[old])
-    return WindowJoin(inputs, table.num_rows, changed, _delays(table.take(first[~old])))
+    return WindowJoin(inputs, table.num_rows, changed, _delays(table.take(first[~old]), window))
 
 
-def _delays(rows: pa.Table) -> dict[str, dict[int, int]]:
-    """How long labels took to come, by label."""
-    hours = (rows["arrived"].to_numpy() - rows["event_time"].to_numpy()) / _HOUR
+def _delays(rows: pa.Table, window: Window) -> dict[str, dict[int, int]]:
+    """How long after their window labels came, by label."""
+    hours = (rows["arrived"].to_numpy() - int(window.end.timestamp() * 1_000_000)) / _HOUR
     labels, bins = rows["label"].combine_chunks(), lag_bin(hours)
     if not pa.types.is_string(labels.type):
         return {"": _counted(bins)} if len(bins) else {}

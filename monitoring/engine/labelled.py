@@ -25,7 +25,7 @@ def labelled_schema(monitor: Monitor) -> pa.Schema:
     """A label, where it comes from, and which record of which run it belongs to."""
     stored = stored_labels(label_schema(monitor.config).field("label").type)
     own = [field for field in stored if field.name != "id2"]
-    return pa.schema([*own, *((name, pa.int64()) for name in ("epoch", "row", "run", "place", "event_time"))])
+    return pa.schema([*own, *((name, pa.int64()) for name in ("epoch", "row", "run", "place"))])
 
 
 def write_labelled(monitor: Monitor, key: str, table: pa.Table) -> pa.Table:

@@ -13,8 +13,9 @@ from monitoring.baseline import Baseline
 from monitoring.capture.schema import SEGMENT_PREFIX
 from monitoring.engine.labelled import LabelledWindow, labelled_window
 from monitoring.measure.basis import Basis, State
-from monitoring.measure.performance_rows import cells_by_column, needed_columns, performance_rows
+from monitoring.measure.performance_rows import cells_by_column, default_basis, needed_columns, performance_rows
 from monitoring.monitor import Monitor
+from monitoring.profile import ProfileSpec
 from monitoring.profile.fixed_point import IntArray
 from monitoring.profile.losses import LossByBin
 from monitoring.window import Window
@@ -72,32 +73,37 @@ class PerformanceReader:
         self._found: dict[tuple[Window, Window, str], WindowRows] = {}
         self._losses: dict[tuple[Window, Window, str], LossByBin] = {}
 
-    def window(self, window: Window, until: Window, baseline: Baseline) -> WindowRows:
+    def window(self, window: Window, until: Window, baseline: Baseline | None) -> WindowRows:
         """What a window amounts to.
 
         Args:
             window: The window.
             until: The run whose knowledge of records and labels counts.
-            baseline: What it is held against; one with labelled rows.
+            baseline: What it is held against.
         """
-        key = (window, until, baseline.version)
+        key = (window, until, baseline.version if baseline else "")
         if key not in self._found:
-            self._found[key] = _read(self._monitor, window, until, baseline)
+            self._found[key] = _read(self._monitor, window, until, self.basis(baseline))
         return self._found[key]
+
+    def basis(self, baseline: Baseline | None) -> Basis:
+        """What performance is held against; nothing, without a baseline or without labels in it."""
+        found = baseline.basis if baseline else None
+        return found or default_basis(self._monitor.config.columns)
 
     def losses(self, window: Window, until: Window, baseline: Baseline) -> LossByBin:
         """The losses of a window's labelled rows by cell of each feature and of the score."""
         key = (window, until, baseline.version)
         if key not in self._losses:
-            self._losses[key] = _losses(self._monitor, window, until, baseline)
+            spec = baseline.reference.spec
+            self._losses[key] = _losses(self._monitor, window, until, self.basis(baseline), spec)
         return self._losses[key]
 
     def cells(self, window: Window, until: Window, baseline: Baseline) -> dict[str, tuple[IntArray, IntArray]]:
         """By column, the rows of a window by cell: all that the model answered, and those with a label."""
-        assert baseline.basis is not None
         found = labelled_window(self._monitor, window, until, None)
         spec, columns = baseline.reference.spec, self._monitor.config.columns
-        rows, answered = performance_rows(found.records, found.label, columns, baseline.basis.groups)
+        rows, answered = performance_rows(found.records, found.label, columns, self.basis(baseline).classes)
         counted = {}
         for name, (cells, size) in cells_by_column(found.records, spec).items():
             mine = cells[answered]
@@ -105,12 +111,11 @@ class PerformanceReader:
         return counted  # type: ignore[return-value]  # pairs
 
 
-def _read(monitor: Monitor, window: Window, until: Window, baseline: Baseline) -> WindowRows:
-    basis, columns = baseline.basis, monitor.config.columns
-    assert basis is not None
+def _read(monitor: Monitor, window: Window, until: Window, basis: Basis) -> WindowRows:
+    columns = monitor.config.columns
     segments = [SEGMENT_PREFIX + name for name in columns.stored_segments]
     found = labelled_window(monitor, window, until, [*needed_columns(columns), *segments])
-    rows, answered = performance_rows(found.records, found.label, columns, basis.groups)
+    rows, answered = performance_rows(found.records, found.label, columns, basis.classes)
     whole = Rows(len(rows.known), int(rows.known.sum()), basis.state(rows))
     parts: dict[str, dict[str, Rows]] = {}
     for name in columns.stored_segments:
@@ -124,13 +129,12 @@ def _read(monitor: Monitor, window: Window, until: Window, baseline: Baseline) -
     return WindowRows(found.without_records(), found.records.num_rows, whole, parts)
 
 
-def _losses(monitor: Monitor, window: Window, until: Window, baseline: Baseline) -> LossByBin:
-    basis, columns = baseline.basis, monitor.config.columns
-    assert basis is not None
+def _losses(monitor: Monitor, window: Window, until: Window, basis: Basis, spec: ProfileSpec) -> LossByBin:
+    columns = monitor.config.columns
     found = labelled_window(monitor, window, until, None)
     records, labels = found.records.filter(pc.is_valid(found.label)), found.label.drop_null()
-    rows, answered = performance_rows(records, labels, columns, basis.groups)
-    cells = cells_by_column(records, baseline.reference.spec)
+    rows, answered = performance_rows(records, labels, columns, basis.classes)
+    cells = cells_by_column(records, spec)
     bins = {name: cell[answered] for name, (cell, _) in cells.items()}
     sizes = {name: size for name, (_, size) in cells.items()}
     return LossByBin.of(bins, sizes, basis.losses_of(rows), basis.largest)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from monitoring.engine.fingerprints import Fingerprints
 from monitoring.engine.intake import brought_by
-from monitoring.engine.matching import Bits, Places
+from monitoring.engine.matching import Bits
 from monitoring.monitor import Monitor
 from monitoring.window import Window
 
@@ -37,28 +34,12 @@ class RecordIds:
     def ids(self, monitor: Monitor) -> tuple[Bits, Bits]:
         """Both halves of the records' ids, two arrays of shape (n,)."""
         prints = Fingerprints.unpack(monitor.store.get(f"{self.key}.arrow"))
-        kept = self._kept()
-        return prints.ids[kept], prints.ids2[kept]
-
-    def times(self, monitor: Monitor, records: Places) -> Places:
-        """When inferences were made, in microseconds since 1970.
-
-        Args:
-            monitor: The model.
-            records: Their places among those that count, shape (k,).
-        """
-        file = pq.ParquetFile(pa.BufferReader(monitor.store.get(f"{self.key}.parquet")))
-        times = file.read(["event_time"])["event_time"].cast(pa.int64()).to_numpy()
-        return np.asarray(times[self._kept()][records], np.int64)
-
-    def _kept(self) -> slice | np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which rows count."""
         if not self.dropped:
-            return slice(None)
+            return prints.ids, prints.ids2
         keep = np.ones(self.rows, bool)
         for at, count in self.dropped:
             keep[at : at + count] = False
-        return keep
+        return prints.ids[keep], prints.ids2[keep]
 
 
 def record_ids(monitor: Monitor, window: Window, run: Window) -> list[RecordIds]:

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.config.model import ModelConfig
-from monitoring.judge.checks import Evidence, Reference, performance_alone, run_checks
+from monitoring.judge.checks import run_checks
+from monitoring.judge.evidence import Evidence, Reference
+from monitoring.judge.performance_checks import performance_alone
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
 from monitoring.measure import Measurement
 from monitoring.measure.performance import performance, proportion
@@ -60,7 +62,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         ]
     else:
         findings = list(run_checks(evidence, reference, config))
-    own = performance_alone(evidence, reference, config) if reference and evidence.profile.rows else []
+    own = performance_alone(evidence, reference.limits, config) if reference and evidence.profile.rows else []
     findings.sort(key=lambda finding: _ORDER[finding.status])
     status = worst([finding.status for finding in findings])
     return Verdict(

@@ -47,12 +47,17 @@ class Code(StrEnum):
     FEATURE_DRIFT = "feature_drift"
     PREDICTION_DRIFT = "prediction_drift"
     LABELS_MISSING = "labels_missing"
+    LABELS_LATE = "labels_late"
+    LABELS_CONFLICT = "labels_conflict"
+    CONCEPT_DRIFT = "concept_drift"
     WORSE_THAN_AVERAGE = "worse_than_average"
     RANKING_WORSE = "ranking_worse"
     CALIBRATION_OFF = "calibration_off"
+    ACCURACY_WORSE = "accuracy_worse"
+    ERROR_LARGER = "error_larger"
 
 
-PERFORMANCE_CHECKS = frozenset({"worse_than_average", "ranking", "calibration"})
+PERFORMANCE_CHECKS = frozenset({"worse_than_average", "ranking", "calibration", "accuracy", "error"})
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class Basis(ABC):
         loss_title: What it is called.
         losses: The losses of the baseline's rows by cell.
         groups: The classes whose labels may come at different times; none for a regression.
+        classes: The classes, of a classifier with several.
         largest: The largest loss of a row that is counted by cell.
         reference: The performance profile of the baseline's labelled rows.
     """
@@ -94,6 +95,7 @@ class Basis(ABC):
     loss_title: str
     losses: LossByBin
     groups: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     largest: float
     reference: Profile
     _no_labels: FloatArray | IntArray = np.zeros(0, np.int64)
@@ -422,11 +424,13 @@ class RegressionBasis(Basis):
         return regression_estimate.estimated(everything, self.model)
 
     def combined(self, state: State, completeness: Mapping[str, float]) -> Numbers:
-        """The error model, corrected by the labels."""
+        """The error model, corrected by the labels, which are taken to come whatever the number."""
+        del completeness
         return regression_estimate.combined(state.labelled, state.unlabelled, self.model) if self.model else {}
 
     def gap(self, state: State, completeness: Mapping[str, float]) -> Numbers:
         """By the error model."""
+        del completeness
         return regression_estimate.concept_gap(state.labelled, self.model) if self.model else {}
 
     def loss_gap(self, gap: Numbers) -> Measurement | None:

@@ -106,6 +106,17 @@ def learn_basis(
     return basis
 
 
+def default_basis(columns: Columns) -> Basis:
+    """What performance is held against without labelled rows: nothing, so that only realised numbers are told."""
+    none = LossByBin.empty({}, 1.0)
+    if columns.task == "binary":
+        return BinaryBasis(OutcomeProfile.empty(), none)
+    if columns.task == "multiclass":
+        outcomes = MulticlassProfile.empty(tuple(columns.probabilities))
+        return MulticlassBasis(outcomes, none, None, probabilities=bool(columns.probabilities))
+    return RegressionBasis(ResidualProfile.empty(ResidualSpec()), none, None)
+
+
 def _without_losses(labelled: PerformanceRows, columns: Columns, classes: tuple[str, ...]) -> Basis:
     none = LossByBin.empty({}, 1.0)
     if columns.task == "binary":

@@ -46,7 +46,7 @@ def test_leaves_tell_small_errors_from_large_ones() -> None:
 
 
 def test_numbers_of_leaves_are_those_of_rows_that_the_tree_has_not_seen() -> None:
-    features, prediction, actual = _rows(1, 8000)
+    features, prediction, _ = _rows(1, 8000)
     model = _model()
     assert 3700 < model.rows.sum() < 4300
     # of all rows, half are behind the leaves, and every leaf has some of them

@@ -18,6 +18,7 @@ from monitoring.profile.losses import LossByBin
 from monitoring.profile.residuals import ResidualProfile, ResidualSpec
 
 KINDS = {"x": "numeric", "town": "categorical"}
+RUNS = 200
 NAMES = {"mean_actual", "mean_prediction", "bias", "mae", "rmse", "r2", "mape"}
 
 
@@ -62,8 +63,9 @@ def _hit(found: Measurement, truth: Measurement) -> bool:
 def test_estimates_cover_what_comes_out(rows: int, moved: float) -> None:
     random = np.random.default_rng(1)
     hits: dict[str, list[bool]] = {name: [] for name in NAMES - {"mean_prediction"}}
-    for run in range(200):
-        model = _model(random) if run % 4 == 0 else model
+    for run in range(RUNS):
+        if run % 20 == 0:
+            model = _model(random)
         window = _window(random, rows, moved=moved)
         found = estimated(_split(model, window, np.zeros(rows, bool))[1], model)
         truth = _realised(model, window)
@@ -79,8 +81,9 @@ def test_estimates_cover_what_comes_out(rows: int, moved: float) -> None:
 def test_some_labels_correct_what_has_changed(share: float) -> None:
     random = np.random.default_rng(2)
     hits: dict[str, list[bool]] = {name: [] for name in NAMES - {"mean_prediction"}}
-    for run in range(200):
-        model = _model(random) if run % 10 == 0 else model
+    for run in range(RUNS):
+        if run % 40 == 0:
+            model = _model(random)
         window = _window(random, 2000, moved=0.5, changed=3.0)
         # labels of some inputs come sooner
         known = random.uniform(size=2000) < share * np.where(window[0]["x"] > 0, 1.0, 0.8)
@@ -128,8 +131,9 @@ def test_predictions_are_known() -> None:
 def test_the_gap_is_silent_until_errors_change() -> None:
     random = np.random.default_rng(6)
     silent, fired = [], []
-    for run in range(200):
-        model = _model(random) if run % 4 == 0 else model
+    for run in range(RUNS):
+        if run % 20 == 0:
+            model = _model(random)
         for changed, found in ((0.0, silent), (2.0, fired)):
             labelled, _ = _split(model, _window(random, 500, moved=0.5, changed=changed), np.ones(500, bool))
             gap = concept_gap(labelled, model)
@@ -188,12 +192,12 @@ def test_what_is_not_defined_has_no_value() -> None:
     assert {number.value for number in estimated(nothing, model).values()} == {None}
     window = _window(random, 200)
     window[2][0] = 0.0
-    labelled, unlabelled = _split(model, window, np.arange(200) < 100)
+    labelled, unlabelled = _split(model, window, np.arange(RUNS) < 100)
     # one actual value of zero, and the relative error is not defined
     assert combined(labelled, unlabelled, model)["mape"].value is None
     assert concept_gap(labelled, model)["mape"].value is None
     window[2][1] = 1e9
-    labelled, unlabelled = _split(model, window, np.arange(200) < 100)
+    labelled, unlabelled = _split(model, window, np.arange(RUNS) < 100)
     assert {number.value for number in combined(labelled, unlabelled, model).values()} == {None}
     assert {number.value for number in concept_gap(labelled, model).values()} == {None}
 
@@ -202,7 +206,7 @@ def test_a_far_error_takes_no_interval_from_what_does_not_need_it() -> None:
     random = np.random.default_rng(10)
     model, window = _model(random), _window(random, 200)
     window[2][0] = 100.0 + 2.0 ** (model.spec.error_exponent + 12)
-    found = combined(*_split(model, window, np.arange(200) < 100), model)
+    found = combined(*_split(model, window, np.arange(RUNS) < 100), model)
     assert found["rmse"].value is not None
     assert found["rmse"].low is None
     assert found["bias"].low is not None
