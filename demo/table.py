@@ -58,7 +58,8 @@ def _week(monitor: Monitor, group: list[Window]) -> Week:
     found = [history.latest_verdict(monitor, day) for day in group]
     verdicts = [verdict for verdict in found if verdict is not None]
     parts = [outcomes_of(monitor, day, monitor.final_epoch(day)) for day in group]
-    outcomes = reduce(OutcomeProfile.merge, parts, OutcomeProfile.empty())
+    binary = [part for part in parts if isinstance(part, OutcomeProfile)]
+    outcomes = reduce(OutcomeProfile.merge, binary, OutcomeProfile.empty())
     numbers = performance(outcomes)
     rows = sum(verdict.numbers["rows"].rows for verdict in verdicts)
     status = worst([verdict.status for verdict in verdicts])

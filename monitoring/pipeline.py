@@ -7,35 +7,35 @@ may be stopped anywhere and run again.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monitoring import documents, history
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture.pinning import load_manifest, pin
-from monitoring.capture.schema import FEATURE_PREFIX
 from monitoring.decide import Decision, History, decide
 from monitoring.decide import decision as decisions
+from monitoring.engine.assessment import KIND as PERFORMANCE
+from monitoring.engine.assessment import SCHEMA_VERSION as PERFORMANCE_VERSION
+from monitoring.engine.assessment import Assessment, Explanation, LookReader, assess, explain
 from monitoring.engine.intake import Intake, complete, ensure_complete, is_complete, runs_with_arrivals
 from monitoring.engine.label_join import JoinReader, ensure_joined
-from monitoring.engine.labelled import LabelledWindow, labelled_window
+from monitoring.engine.labelled import WindowLabels
+from monitoring.engine.performance import PerformanceReader
 from monitoring.engine.reading import batch_count, read_batch
-from monitoring.engine.windows import load_window, profiled_by
-from monitoring.judge import Status, Verdict
+from monitoring.engine.windows import WindowData, load_window, profiled_by
+from monitoring.judge import Code, Status, Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.judge.evidence import Evidence
 from monitoring.judge.judge import Look, judge
 from monitoring.labels.epochs import pin_epochs
+from monitoring.measure.basis import Profile
 from monitoring.monitor import Monitor
-from monitoring.profile import OutcomeProfile, ProfileSpec, WindowProfile
-from monitoring.profile.arrow_types import find_column
-from monitoring.profile.cells import cell_count, cells_of
-from monitoring.profile.losses import LossByBin
+from monitoring.profile import ProfileSpec, WindowProfile
 from monitoring.window import LENGTHS, Window
 
 # How far beyond the horizon a missed last look is looked for, in windows; and how many in a row may be missing
@@ -122,73 +122,133 @@ def plan_revisions(monitor: Monitor, window: Window, joins: JoinReader) -> list[
     return [Revision(window, number, run) for number, run in enumerate([window, *sorted(looks)], 1)]
 
 
-def measure_and_judge(monitor: Monitor, revision: Revision, joins: JoinReader | None = None) -> Verdict:
+def measure_and_judge(monitor: Monitor, revision: Revision, reader: LookReader | None = None) -> Verdict:
     """Measure a window with the labels that had come by then, judge it, and decide what to do.
 
     Args:
         monitor: The model.
         revision: Which look at which window.
-        joins: A reader to share between the looks of one run.
+        reader: What to share between the looks of one run.
     """
-    joins = joins or JoinReader(monitor)
-    window = revision.window
+    reader = reader or LookReader(monitor)
+    window, until = revision.window, revision.epoch
     baseline = baseline_for(monitor, window)
-    own = load_window(monitor, window, baseline, revision.epoch)
-    past = _trailing(monitor, window, baseline, revision.epoch)
-    labels = {w: labelled_window(monitor, w, revision.epoch, ["score", "prediction"]) for w in {*past, window}}
-    outcomes = {w: _outcomes(monitor, found) for w, found in labels.items()}
+    own = load_window(monitor, window, baseline, until)
+    past = _trailing(monitor, window, baseline, until)
+    assessment = assess(monitor, window, until, baseline, [*past], reader)
+    evidence = _evidence(monitor, own, past, assessment, baseline)
+    look = _look(monitor, revision, own, [*past], assessment, reader)
+    reference = baseline.reference if baseline else None
+    verdict = judge(look, evidence, reference, monitor.config)
+    explanation = None
+    if baseline is not None and assessment.trailing.labelled and _wants_a_reason(verdict):
+        drifted = [finding.subject for finding in verdict.findings if finding.code is Code.FEATURE_DRIFT]
+        explanation = explain(assessment, window, until, baseline, [*past], drifted, reader)
+        evidence = replace(evidence, diagnosis=explanation.diagnosis.sentence)
+        verdict = judge(look, evidence, reference, monitor.config)
+    _write_measured(monitor, verdict, assessment, explanation, baseline)
+    _decide(monitor, verdict, revision, baseline)
+    # last, because a look counts as taken when its verdict is there
+    body = documents.encode(verdicts.KIND, verdicts.SCHEMA_VERSION, verdict.to_json())
+    monitor.store.put(monitor.layout.verdict(window, revision.number), body)
+    return verdict
+
+
+def _evidence(
+    monitor: Monitor,
+    own: WindowData,
+    past: dict[Window, WindowProfile],
+    assessment: Assessment,
+    baseline: Baseline | None,
+) -> Evidence:
     spec = baseline.reference.spec if baseline else ProfileSpec({})
-    evidence = Evidence(
+    labels = assessment.labels
+    return Evidence(
         profile=own.profile,
-        outcomes=outcomes[window],
+        outcomes=assessment.outcomes,
         trailing=reduce(WindowProfile.merge, past.values(), WindowProfile.empty(spec)),
-        trailing_outcomes=reduce(OutcomeProfile.merge, (outcomes[w] for w in past), OutcomeProfile.empty()),
+        trailing_outcomes=assessment.trailing_outcomes,
         windows=max(len(past), 1),
-        hours=LENGTHS[window.every] // LENGTHS["hour"],
-        final=revision.epoch >= monitor.final_epoch(window),
-        coverage=labels[window].coverage() if monitor.config.labels else None,
+        hours=LENGTHS[monitor.config.every] // LENGTHS["hour"],
+        final=assessment.final,
+        coverage=labels.coverage() if monitor.config.labels else None,
         quarantined=sum(own.counts.quarantined.values()),
         read=own.counts.own_run,
         conflicting=own.counts.conflicting,
         missing_columns=own.counts.columns_at_fault(own.counts.missing_columns),
         changed_columns=own.counts.columns_at_fault(own.counts.changed_columns),
         new_columns=own.counts.new_columns,
+        labelled=labels.labelled,
+        label_conflicts=labels.conflicting,
+        lateness=assessment.lateness,
+        loss=assessment.basis.loss_title,
+        ordinary_loss=assessment.ordinary_loss,
+        concept_gap=assessment.concept_gap,
+        segment_gaps=assessment.segment_gaps,
     )
-    look = Look(
-        window=window,
+
+
+def _look(
+    monitor: Monitor,
+    revision: Revision,
+    own: WindowData,
+    past: list[Window],
+    assessment: Assessment,
+    reader: LookReader,
+) -> Look:
+    counts = own.counts
+    return Look(
+        window=revision.window,
         revision=revision.number,
         as_of=monitor.as_of(revision.epoch),
-        final=evidence.final,
+        final=assessment.final,
         trailing_windows=tuple(w.label for w in past),
         accounting={
             "records": {
-                "read": own.counts.read,
-                "profiled": own.counts.profiled,
-                "duplicate": own.counts.duplicate,
-                "quarantined": own.counts.quarantined,
-                "conflicting": own.counts.conflicting,
-                "waiting": own.counts.waiting,
-                "late": own.counts.late,
+                "read": counts.read,
+                "profiled": counts.profiled,
+                "duplicate": counts.duplicate,
+                "quarantined": counts.quarantined,
+                "conflicting": counts.conflicting,
+                "waiting": counts.waiting,
+                "late": counts.late,
             },
-            "labels": _label_accounting(labels[window], revision, joins),
+            "labels": _label_accounting(assessment.labels, revision, reader.joins),
         },
         inputs={
             "baseline": own.baseline,
             "config": monitor.config.fingerprint(),
-            "captures": own.counts.content,
+            "captures": counts.content,
             "model_versions": own.profile.versions,
         },
     )
-    verdict = judge(look, evidence, baseline.reference if baseline else None, monitor.config)
-    monitor.store.put(monitor.layout.metrics(window, revision.number), _metrics(verdict))
-    if baseline is not None and labels[window].labelled:
-        losses = _losses(monitor, revision, baseline)
-        monitor.store.put(monitor.layout.losses(window, revision.number), losses)
-    _decide(monitor, verdict, revision, baseline)
-    # last, because a look counts as taken when its verdict is there
-    body = documents.encode(verdicts.KIND, verdicts.SCHEMA_VERSION, verdict.to_json())
-    monitor.store.put(monitor.layout.verdict(window, revision.number), body)
-    return verdict
+
+
+def _wants_a_reason(verdict: Verdict) -> bool:
+    """Whether it is to be said what became of performance: of the first and the last look, and of a bad one."""
+    bad = verdict.of_status(Status.FAIL, Status.WARN)
+    told = any(finding.about_performance or finding.code is Code.CONCEPT_DRIFT for finding in bad)
+    return verdict.revision == 1 or verdict.final or told
+
+
+def _write_measured(
+    monitor: Monitor,
+    verdict: Verdict,
+    assessment: Assessment,
+    explanation: Explanation | None,
+    baseline: Baseline | None,
+) -> None:
+    """Write what was measured of a look."""
+    place = (verdict.window, verdict.revision)
+    monitor.store.put(monitor.layout.metrics(*place), _metrics(verdict, assessment))
+    body = assessment.to_json() | {"explanation": explanation and explanation.to_json()}
+    monitor.store.put(monitor.layout.performance(*place), documents.encode(PERFORMANCE, PERFORMANCE_VERSION, body))
+    if explanation is not None and baseline is not None:
+        losses = explanation.losses
+        head: dict[str, Any] = {"loss": assessment.basis.loss_title, "spec": baseline.reference.spec.fingerprint}
+        head |= {"uncounted": losses.uncounted, "largest": losses.largest}
+        tables = {name: table.ravel() for name, table in losses.features.items()}
+        monitor.store.put(monitor.layout.losses(*place), documents.pack("losses", 2, head, tables))
 
 
 def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> list[Verdict]:
@@ -201,8 +261,8 @@ def run_window(monitor: Monitor, window: Window, *, reports: bool = False) -> li
     """
     for batch in range(pin_inputs(monitor, window)):
         read_batch(monitor, window, batch)
-    due, joins = join_labels(monitor, window, reports=reports), JoinReader(monitor)
-    return [measure_and_judge(monitor, revision, joins) for revision in due]
+    due, reader = join_labels(monitor, window, reports=reports), LookReader(monitor)
+    return [measure_and_judge(monitor, revision, reader) for revision in due]
 
 
 def _open_windows(monitor: Monitor, window: Window, got_records: set[Window]) -> list[Window]:
@@ -263,38 +323,13 @@ def _trailing(
     return found
 
 
-def outcomes_of(monitor: Monitor, window: Window, until: Window) -> OutcomeProfile:
-    """How the window's scores met the labels that the run of `until` knew."""
-    return _outcomes(monitor, labelled_window(monitor, window, until, ["score", "prediction"]))
+def outcomes_of(monitor: Monitor, window: Window, until: Window) -> Profile:
+    """How the window's predictions met the labels that the run of `until` knew."""
+    reader, baseline = PerformanceReader(monitor), baseline_for(monitor, window)
+    return reader.basis(baseline).profile(reader.window(window, until, baseline).whole.state)
 
 
-def _outcomes(monitor: Monitor, found: LabelledWindow) -> OutcomeProfile:
-    # a call that failed has no score
-    rows = pc.and_(found.records["score"].is_valid().combine_chunks(), pc.is_valid(found.label))
-    actual = pc.equal(found.label.filter(rows), monitor.config.columns.positive).to_numpy(zero_copy_only=False)
-    scores, predictions = (found.records[name].filter(rows).to_numpy() for name in ("score", "prediction"))
-    return OutcomeProfile.of(scores, predictions, actual)
-
-
-def _losses(monitor: Monitor, revision: Revision, baseline: Baseline) -> bytes:
-    """Squared errors by cell of each feature: what tells later whether rows have moved or predictions got worse."""
-    spec = baseline.reference.spec
-    found = labelled_window(monitor, revision.window, revision.epoch, None)
-    known = pc.and_(pc.is_valid(found.label), found.records["score"].is_valid().combine_chunks())
-    actual = pc.equal(found.label.filter(known), monitor.config.columns.positive).to_numpy(zero_copy_only=False)
-    records = found.records.filter(known)
-    bins = {}
-    for name, column in spec.features.items():
-        values = find_column(records, FEATURE_PREFIX + name)
-        bins[name] = cells_of(pa.nulls(records.num_rows) if values is None else values, column)
-    sizes = {name: cell_count(column) for name, column in spec.features.items()}
-    errors = records["score"].to_numpy() - actual
-    losses = LossByBin.of(bins, sizes, errors**2, 1.0)
-    head = {"loss": "squared error", "spec": spec.fingerprint, "uncounted": losses.uncounted}
-    return documents.pack("losses", 1, head, {name: table.ravel() for name, table in losses.features.items()})
-
-
-def _label_accounting(labels: LabelledWindow, revision: Revision, joins: JoinReader) -> dict[str, int]:
+def _label_accounting(labels: WindowLabels, revision: Revision, joins: JoinReader) -> dict[str, int]:
     """`read = joined + superseded + elsewhere + quarantined`, over the labels that may be of this window's records.
 
     Whether those elsewhere have found their records depends on which other windows were read by now: see
@@ -357,10 +392,12 @@ def _labelled_rows(monitor: Monitor, until: Window, baseline: Baseline | None) -
     )
 
 
-def _metrics(verdict: Verdict) -> bytes:
-    """Every measurement of the verdict as one table, for queries over many windows."""
+def _metrics(verdict: Verdict, assessment: Assessment) -> bytes:
+    """Every measurement of a look as one table, for queries over many windows."""
     rows: list[dict[str, Any]] = []
-    for scope, numbers in (("window", verdict.numbers), ("trailing", verdict.trailing)):
+    own = assessment.window
+    series = (("series", own.numbers), ("estimated", own.estimated), ("gap", assessment.trailing.gap))
+    for scope, numbers in (("window", verdict.numbers), ("trailing", verdict.trailing), *series):
         rows += [{"scope": scope, "check": "", "subject": "", "status": "", **n.to_json()} for n in numbers.values()]
     for finding in verdict.findings:
         if finding.measurement is not None:

@@ -83,11 +83,11 @@ def test_every_look_sees_the_labels_of_its_time(world: Any) -> None:
 
 
 def test_losses_by_cell_add_up_to_the_brier_score(world: Any) -> None:
-    verdict = next(v for v in _run(world, 0, 1) if v.window == world.window(0) and v.revision == 2)
+    verdict = next(v for v in _run(world, 0, 1, 2) if v.window == world.window(0) and v.final)
     key = world.monitor.layout.losses(verdict.window, verdict.revision)
-    head, tables = documents.unpack(world.monitor.store.get(key), "losses", 1, key)
+    head, tables = documents.unpack(world.monitor.store.get(key), "losses", 2, key)
     brier = verdict.numbers["brier"]
-    assert (set(tables), head["uncounted"]) == ({"amount", "age", "country"}, 0)
+    assert (set(tables), head["uncounted"]) == ({"amount", "age", "country", "(score)"}, 0)
     for table in tables.values():
         rows, total, _ = table.reshape(-1, 3).sum(axis=0).tolist()
         assert rows == brier.rows

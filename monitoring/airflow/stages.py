@@ -71,11 +71,11 @@ def join_labels(config: ModelConfig, context: Any) -> list[dict[str, Any]]:
 def measure_and_judge(config: ModelConfig, due: list[dict[str, Any]]) -> list[str]:
     """Measure and judge each look that is due; a line each."""
     from monitoring import pipeline
-    from monitoring.engine.label_join import JoinReader
+    from monitoring.engine.assessment import LookReader
 
     monitor = monitor_of(config)
-    joins = JoinReader(monitor)
-    verdicts = [pipeline.measure_and_judge(monitor, _from_xcom(monitor, item), joins) for item in due]
+    reader = LookReader(monitor)
+    verdicts = [pipeline.measure_and_judge(monitor, _from_xcom(monitor, item), reader) for item in due]
     return [f"{verdict.window.label} r{verdict.revision}: {verdict.status}" for verdict in verdicts]
 
 

@@ -33,7 +33,7 @@ def delays_of(monitor: Monitor, joins: JoinReader, window: Window, until: Window
     profile = DelayProfile.empty(basis.groups)
     found = (item for run, item in joins.of_window(window).items() if run <= until)
     for label, bins in ((label, bins) for item in found for label, bins in item.delays.items()):
-        group = _group(monitor, label, basis)
+        group = _group(monitor, label)
         place = profile.groups.index(group) if group in profile.groups else len(profile.groups)
         for lag, count in bins.items():
             profile.counts[lag, place] += count
@@ -41,7 +41,7 @@ def delays_of(monitor: Monitor, joins: JoinReader, window: Window, until: Window
     return DelayProfile(profile.groups, max(rows, profile.labelled), profile.counts)
 
 
-def _group(monitor: Monitor, label: str, basis: Basis) -> str:
+def _group(monitor: Monitor, label: str) -> str:
     columns = monitor.config.columns
     if columns.task == "binary":
         return "positive" if label == columns.positive else "negative"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -74,6 +74,29 @@ def settled(monitor: Monitor, window: Window, until: Window, columns: list[str])
     return settle(load_labelled(monitor, window, until, everything), rank_in(monitor))
 
 
+@dataclass(frozen=True)
+class WindowLabels:
+    """What became of the labels of a window.
+
+    Attributes:
+        records: Records of the window.
+        labelled: Those with a label.
+        superseded: Labels that a newer one of their record replaced.
+        corrected: Records whose label says something else than one before it.
+        conflicting: Records with different labels of one time.
+    """
+
+    records: int
+    labelled: int
+    superseded: int
+    corrected: int
+    conflicting: int
+
+    def coverage(self) -> float | None:
+        """Share of records with a label; None without records."""
+        return self.labelled / self.records if self.records else None
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledWindow:
     """The records of a window beside their labels, as some run knew them.
@@ -83,31 +106,14 @@ class LabelledWindow:
         label: One per record, null where there is none; a dictionary of classes, or numbers.
         weight: How much each counts, null for 1.
         arrived: When each label arrived, in microseconds since 1970.
-        superseded: Labels that a newer one of their record replaced.
-        corrected: Records whose label says something else than one before it.
-        conflicting: Records with different labels of one time.
+        counts: What became of the labels.
     """
 
     records: pa.Table
     label: pa.Array
     weight: pa.Array
     arrived: pa.Array
-    superseded: int
-    corrected: int
-    conflicting: int
-
-    @property
-    def labelled(self) -> int:
-        """Records with a label."""
-        return len(self.label) - int(self.label.null_count)
-
-    def without_records(self) -> LabelledWindow:
-        """The same without the records."""
-        return replace(self, records=self.records.slice(0, 0))
-
-    def coverage(self) -> float | None:
-        """Share of records with a label; None without records."""
-        return self.labelled / len(self.label) if len(self.label) else None
+    counts: WindowLabels
 
 
 def labelled_window(monitor: Monitor, window: Window, until: Window, columns: list[str] | None) -> LabelledWindow:
@@ -134,8 +140,9 @@ def labelled_window(monitor: Monitor, window: Window, until: Window, columns: li
     label = found.rows["label"].combine_chunks()
     label = label.dictionary_encode() if pa.types.is_string(label.type) else label
     weight, arrived = (found.rows[name].combine_chunks().take(picks) for name in ("weight", "arrived"))
-    counts = (found.superseded, found.corrected, found.conflicting)
-    return LabelledWindow(records, label.take(picks), weight, arrived, *counts)
+    labelled = records.num_rows - picks.null_count
+    counts = WindowLabels(records.num_rows, labelled, found.superseded, found.corrected, found.conflicting)
+    return LabelledWindow(records, label.take(picks), weight, arrived, counts)
 
 
 def rank_in(monitor: Monitor) -> Rank:

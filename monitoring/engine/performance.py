@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from monitoring.baseline import Baseline
 from monitoring.capture.schema import SEGMENT_PREFIX
-from monitoring.engine.labelled import LabelledWindow, labelled_window
+from monitoring.engine.labelled import WindowLabels, labelled_window
 from monitoring.measure.basis import Basis, State
 from monitoring.measure.performance_rows import cells_by_column, default_basis, needed_columns, performance_rows
 from monitoring.monitor import Monitor
@@ -49,14 +49,12 @@ class WindowRows:
     """What a window amounts to.
 
     Attributes:
-        labels: Its labels, without its records.
-        records: How many records it has.
+        labels: What became of its labels.
         whole: All of its rows.
         segments: By segment and its value, the rows of the value.
     """
 
-    labels: LabelledWindow
-    records: int
+    labels: WindowLabels
     whole: Rows
     segments: Mapping[str, Mapping[str, Rows]]
 
@@ -126,7 +124,7 @@ def _read(monitor: Monitor, window: Window, until: Window, basis: Basis) -> Wind
             mine = np.asarray(pc.fill_null(pc.equal(values, value), fill_value=False).to_numpy(), bool)
             group = rows.take(mine)
             parts[name][value] = Rows(len(group.known), int(group.known.sum()), basis.state(group))
-    return WindowRows(found.without_records(), found.records.num_rows, whole, parts)
+    return WindowRows(found.counts, whole, parts)
 
 
 def _losses(monitor: Monitor, window: Window, until: Window, basis: Basis, spec: ProfileSpec) -> LossByBin:

@@ -38,6 +38,8 @@ _MOST_CATEGORIES = 64
 _PRIOR_ROWS = 10.0
 # Errors beyond this share count as those at it while the tree is grown
 _GROWN_ON = 0.99
+# In squared scales: predictions of a leaf that vary less are one, but for rounding
+_LEAST_SPREAD = 1e-12
 _LARGEST = 2.0**22
 _UNIT, _LIMB = 40, 21
 _SHIFTS = (0, _LIMB, 2 * _LIMB)
@@ -494,7 +496,9 @@ def _leaf_numbers(
         together = np.cov(np.column_stack([found[own], prediction[own]]), rowvar=False)
         spread = float(together[width, width])
         rows[leaf], means[leaf] = own.sum(), found[own].mean(axis=0)
-        slopes[leaf] = together[width, :width] / spread if spread > 0 else 0.0
+        if spread < _LEAST_SPREAD:
+            spread = 0.0
+        slopes[leaf] = together[width, :width] / spread if spread else 0.0
         covariances[leaf] = together[:width, :width] - np.outer(slopes[leaf], slopes[leaf]) * spread
         predictions[leaf] = prediction[own].mean(), spread
     return rows, means, slopes, covariances, predictions

@@ -35,6 +35,8 @@ from monitoring.profile.residuals import ResidualProfile, ResidualSpec
 LEAST_LABELLED = 30
 # Leaves are merged until each stratum has so many labelled rows
 LEAST_OF_STRATUM = 20
+# In standard deviations of a leaf's predictions
+_FURTHEST = 3.0
 _E, _ABSOLUTE, _E2, _RELATIVE, _PRODUCT = range(len(QUANTITIES))
 
 
@@ -268,8 +270,13 @@ def _check(model: ErrorModel, spec: ResidualSpec, leaves: int) -> None:
 
 
 def _moved(predictions: LeafPredictions, model: ErrorModel) -> FloatArray:
-    """How far the mean prediction of each leaf is from that in the baseline, 0 without rows; shape (leaves,)."""
-    return np.where(predictions.rows > 0, predictions.leaf_means - model.prediction[:, 0], 0.0)
+    """How far the mean prediction of each leaf is from that in the baseline, 0 without rows; shape (leaves,).
+
+    At most 3 standard deviations of the leaf: no line is followed further.
+    """
+    moved = np.where(predictions.rows > 0, predictions.leaf_means - model.prediction[:, 0], 0.0)
+    most = _FURTHEST * np.sqrt(model.prediction[:, 1])
+    return np.asarray(np.clip(moved, -most, most))
 
 
 def _by_leaf(predictions: LeafPredictions, model: ErrorModel) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""One performance series per model: an estimate before labels, corrected by those that come, and in the end the truth."""
+"""One performance series: an estimate before labels, corrected by those that come, and in the end the truth."""
 
 from __future__ import annotations
 

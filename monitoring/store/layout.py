@@ -89,6 +89,10 @@ class Layout:
         """The verdict's measurements as a table."""
         return f"{self.revision(window, revision)}metrics.parquet"
 
+    def performance(self, window: Window, revision: int) -> str:
+        """The performance series at this look, what changed it, and how far labels have come."""
+        return f"{self.revision(window, revision)}performance.json"
+
     def losses(self, window: Window, revision: int) -> str:
         """The losses of the window's labelled rows, by cell of each feature."""
         return f"{self.revision(window, revision)}losses.bin"

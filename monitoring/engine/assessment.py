@@ -1,0 +1,268 @@
+"""The performance of one window at one look: its series, what changed it, and how far its labels have come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from monitoring.baseline import Baseline
+from monitoring.engine.label_history import age_of, completeness, past_labels
+from monitoring.engine.label_join import JoinReader
+from monitoring.engine.labelled import WindowLabels
+from monitoring.engine.performance import PerformanceReader, Rows
+from monitoring.measure import Measurement
+from monitoring.measure.basis import Basis, Profile
+from monitoring.measure.cell_names import cell_name
+from monitoring.measure.concept import Diagnosis, diagnose
+from monitoring.measure.decomposition import Decomposition, FeatureChange, decompose
+from monitoring.measure.maturity import MaturityCurve, lateness
+from monitoring.measure.missing_labels import CellRows, MissingLabels, missing_labels
+from monitoring.measure.performance_rows import SCORE
+from monitoring.measure.series import LEAST_LABELLED, Performance, performance_of
+from monitoring.monitor import Monitor
+from monitoring.profile import CategoricalSpec, ProfileSpec
+from monitoring.profile.losses import LossByBin
+from monitoring.window import Window
+
+KIND, SCHEMA_VERSION = "performance", 1
+_MOST_FEATURES = 10
+
+
+class LookReader:
+    """What the looks of one run share.
+
+    Args:
+        monitor: The model.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.joins = JoinReader(monitor)
+        self.windows = PerformanceReader(monitor)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What became of the loss over the trailing windows, and what missing labels may hide.
+
+    Attributes:
+        diagnosis: What happened, by name.
+        decomposition: The change of the mean loss, by feature.
+        losses: The losses of the window's own labelled rows.
+        missing: How rows without a label differ, of a window that waits for no more; None before, or without any.
+    """
+
+    diagnosis: Diagnosis
+    decomposition: Decomposition
+    losses: LossByBin
+    missing: MissingLabels | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        named = {found.feature: found for found in self.decomposition.features}
+        first = [*self.decomposition.by_mix[:_MOST_FEATURES], *self.decomposition.by_concentration[:_MOST_FEATURES]]
+        return {
+            "diagnosis": self.diagnosis.to_json(),
+            "loss_before": self.decomposition.before,
+            "loss_now": self.decomposition.now,
+            "features": [_feature_json(named[name]) for name in dict.fromkeys(found.feature for found in first)],
+            "missing": self.missing and self.missing.to_json(),
+        }
+
+
+def _feature_json(found: FeatureChange) -> dict[str, Any]:
+    parts = {"mix": found.mix, "rate": found.rate, "new": found.new, "concentration": found.concentration}
+    return {"feature": found.feature, **{name: part.to_json() for name, part in parts.items()}}
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """The performance of a window at one look.
+
+    Attributes:
+        labels: What became of its labels.
+        window: Its own rows.
+        trailing: Those of the trailing windows.
+        outcomes: The labelled rows of the window.
+        trailing_outcomes: Those of the trailing windows.
+        basis: The baseline's labelled rows.
+        final: Whether no more labels are waited for.
+        age: Hours since the window's end.
+        curve: How labels have come in the windows before; None where nothing is known.
+        lateness: The window's share of labelled rows less what is usual at its age.
+        segments: The performance of each value of each segment, over the trailing windows.
+    """
+
+    labels: WindowLabels
+    window: Performance
+    trailing: Performance
+    outcomes: Profile
+    trailing_outcomes: Profile
+    basis: Basis
+    final: bool
+    age: float
+    curve: MaturityCurve | None
+    lateness: Measurement | None
+    segments: dict[str, dict[str, Performance]] = field(default_factory=dict)
+
+    @property
+    def concept_gap(self) -> Measurement | None:
+        """Realised less estimated loss of the labelled rows of the trailing windows."""
+        return self.basis.loss_gap(self.trailing.gap)
+
+    @property
+    def segment_gaps(self) -> dict[str, Measurement]:
+        """The same by `segment=value`."""
+        found = {
+            f"{segment}={value}": self.basis.loss_gap(performance.gap)
+            for segment, values in self.segments.items()
+            for value, performance in values.items()
+        }
+        return {name: gap for name, gap in found.items() if gap is not None}
+
+    @property
+    def ordinary_loss(self) -> float | None:
+        """The baseline's mean loss; None where nothing can be estimated from it."""
+        if not self.basis.estimates:
+            return None
+        rows, total, _ = next((self.basis.losses.of_feature(name) for name in self.basis.losses.features), (0, 0, 0))
+        return float(np.sum(total) / np.sum(rows)) if np.sum(rows) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "loss": self.basis.loss,
+            "loss_title": self.basis.loss_title,
+            "ordinary_loss": self.ordinary_loss,
+            "window": self.window.to_json(),
+            "trailing": self.trailing.to_json(),
+            "final": self.final,
+            "age_hours": self.age,
+            "maturity": self.curve and self.curve.to_json(),
+            "lateness": self.lateness and self.lateness.to_json(),
+            "segments": {
+                segment: {value: found.to_json() for value, found in values.items()}
+                for segment, values in self.segments.items()
+            },
+        }
+
+
+def assess(
+    monitor: Monitor,
+    window: Window,
+    until: Window,
+    baseline: Baseline | None,
+    past: Sequence[Window],
+    reader: LookReader,
+) -> Assessment:
+    """Assess a window.
+
+    Args:
+        monitor: The model.
+        window: The window.
+        until: The run whose knowledge counts.
+        baseline: What it is held against.
+        past: The trailing windows that have records.
+        reader: What to share between the looks of one run.
+    """
+    basis = reader.windows.basis(baseline)
+    found = {w: reader.windows.window(w, until, baseline) for w in dict.fromkeys([*past, window])}
+    own = found[window]
+    threshold = monitor.config.labels.final_coverage if monitor.config.labels else None
+    coverage = own.labels.coverage()
+    reached = threshold is not None and coverage is not None and coverage >= threshold
+    final = until >= monitor.final_epoch(window) or reached
+    age = age_of(monitor, window, until)
+    curve = past_labels(monitor, reader.joins, window, until, basis) if monitor.config.labels else None
+    shares = completeness(curve, age, basis)
+    whole = _merged((found[w].whole for w in past), basis)
+    return Assessment(
+        labels=own.labels,
+        window=_performance(basis, own.whole, shares, final=final),
+        trailing=_performance(basis, whole, shares, final=final),
+        outcomes=basis.profile(own.whole.state),
+        trailing_outcomes=basis.profile(whole.state),
+        basis=basis,
+        final=final,
+        age=age,
+        curve=curve,
+        lateness=lateness(curve, own.labels.records, own.labels.labelled, age, age) if curve else None,
+        segments={
+            segment: {
+                value: _performance(basis, rows, shares, final=final)
+                for value, rows in _by_value([found[w].segments[segment] for w in past], basis).items()
+                if rows.rows >= LEAST_LABELLED
+            }
+            for segment in own.segments
+        },
+    )
+
+
+def _performance(basis: Basis, rows: Rows, shares: dict[str, float], *, final: bool) -> Performance:
+    return performance_of(basis, rows.state, rows.rows, rows.labelled, shares, final=final)
+
+
+def _merged(parts: Iterable[Rows], basis: Basis) -> Rows:
+    return reduce(lambda a, b: a.merge(b, basis), parts, Rows(0, 0, basis.empty()))
+
+
+def _by_value(windows: Sequence[Any], basis: Basis) -> dict[str, Rows]:
+    values = sorted({value for window in windows for value in window})
+    return {value: _merged((w[value] for w in windows if value in w), basis) for value in values}
+
+
+def explain(
+    assessment: Assessment,
+    window: Window,
+    until: Window,
+    baseline: Baseline,
+    past: Sequence[Window],
+    drifted: Sequence[str],
+    reader: LookReader,
+) -> Explanation:
+    """Say what became of the loss: what other inputs did, and what a change of their meaning.
+
+    Args:
+        assessment: What was found.
+        window: The window.
+        until: The run whose knowledge counts.
+        baseline: What it is held against.
+        past: The trailing windows that have records.
+        drifted: Features whose distribution has drifted.
+        reader: What to share between the looks of one run.
+    """
+    basis, spec = assessment.basis, baseline.reference.spec
+    own = reader.windows.losses(window, until, baseline)
+    parts = (reader.windows.losses(w, until, baseline) for w in past)
+    whole = reduce(LossByBin.merge, parts, LossByBin.empty(_sizes(own), basis.largest))
+    decomposition = decompose(_of_features(basis.losses), _of_features(whole))
+    diagnosis = diagnose(
+        decomposition,
+        assessment.concept_gap,
+        drifted,
+        loss=basis.loss_title,
+        cell_name=lambda feature, cell: cell_name(spec.features[feature], cell),
+    )
+    missing = None
+    if assessment.final and assessment.window.labelled < assessment.window.rows and assessment.window.labelled:
+        cells = reader.windows.cells(window, until, baseline)
+        columns = {name: CellRows(*pair, categories=_categories(spec, name)) for name, pair in cells.items()}
+        missing = missing_labels(columns, own, basis.loss_title)
+    return Explanation(diagnosis, decomposition, own, missing)
+
+
+def _sizes(losses: LossByBin) -> dict[str, int]:
+    return {name: len(table) for name, table in losses.features.items()}
+
+
+def _of_features(losses: LossByBin) -> LossByBin:
+    features = {name: table for name, table in losses.features.items() if name != SCORE}
+    return LossByBin(losses.largest, features, losses.uncounted)
+
+
+def _categories(spec: ProfileSpec, name: str) -> tuple[str, ...] | None:
+    column = spec.features.get(name)
+    return column.names if isinstance(column, CategoricalSpec) else None
