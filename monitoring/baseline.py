@@ -21,8 +21,8 @@ from monitoring.config import ModelConfig
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.judge.evidence import Reference
 from monitoring.judge.limits import Limits, learn_limits
-from monitoring.measure.basis import Basis, unpack_basis
-from monitoring.measure.performance_rows import cells_by_column, learn_basis, performance_rows
+from monitoring.measure.basis import Basis
+from monitoring.measure.performance_rows import cells_by_column, learn_basis, performance_rows, unpack_basis
 from monitoring.monitor import Monitor
 from monitoring.profile import CategoricalSpec, Packed, ProfileSpec, WindowProfile
 from monitoring.profile.categorical import hashes
@@ -144,15 +144,15 @@ def learn_baseline(
     for position, moment in enumerate(table["event_time"].to_pylist()):
         rows_of[Window.containing(moment, config.every)].append(position)
     basis = _basis(table, labels, config, spec)
-    profiles, outcomes = [], []
+    profiles, states = [], []
     for _, positions in sorted(rows_of.items()):
         records = table.take(positions)
         profiles.append(WindowProfile.of(records, spec))
         if basis is not None:
             rows, _ = performance_rows(records, labels.take(pa.array(positions)), config.columns, basis.classes)
-            outcomes.append(basis.profile(basis.state(rows)))
+            states.append(basis.state(rows))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
-    limits = learn_limits(profiles, outcomes, longest=config.trailing_windows, hours=hours)
+    limits = learn_limits(profiles, states, basis, longest=config.trailing_windows, hours=hours)
     reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits)
     segments = _segments(table, config)
     return Baseline(reference, valid_from, table.num_rows, len(profiles), source, segments, basis=basis)
@@ -173,6 +173,12 @@ def _segments(table: pa.Table, config: ModelConfig) -> dict[str, tuple[str, ...]
     return {name: tuple(sorted(found.to_pylist())) for name, found in columns.items()}
 
 
+def version_for(monitor: Monitor, window: Window) -> str:
+    """The name of the baseline that is valid for a window; empty when there is none."""
+    valid = [version for version, start in _versions(monitor) if start <= window.start]
+    return valid[-1] if valid else ""
+
+
 def baseline_for(monitor: Monitor, window: Window) -> Baseline | None:
     """The baseline that is valid for a window; None when there is none, or one of other columns.
 
@@ -180,10 +186,10 @@ def baseline_for(monitor: Monitor, window: Window) -> Baseline | None:
         ConfigError: Its values were hashed with another key, so that all of them would seem to be new; or there is
             no key.
     """
-    valid = [version for version, start in _versions(monitor) if start <= window.start]
-    if not valid:
+    version = version_for(monitor, window)
+    if not version:
         return None
-    baseline = load_baseline(monitor, valid[-1])
+    baseline = load_baseline(monitor, version)
     columns = {name: column.kind for name, column in baseline.reference.spec.features.items()}
     if columns != monitor.config.columns.stored:
         return None

@@ -132,7 +132,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision, reader: LookReader |
     """
     reader = reader or LookReader(monitor)
     window, until = revision.window, revision.epoch
-    baseline = baseline_for(monitor, window)
+    baseline = reader.baseline(window)
     own = load_window(monitor, window, baseline, until)
     past = _trailing(monitor, window, baseline, until)
     assessment = assess(monitor, window, until, baseline, [*past], reader)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monitoring.baseline import Baseline
+from monitoring.baseline import Baseline, baseline_for, version_for
 from monitoring.engine.label_history import age_of, completeness, past_labels
 from monitoring.engine.label_join import JoinReader
 from monitoring.engine.labelled import WindowLabels
@@ -42,6 +42,15 @@ class LookReader:
     def __init__(self, monitor: Monitor) -> None:
         self.joins = JoinReader(monitor)
         self.windows = PerformanceReader(monitor)
+        self._monitor = monitor
+        self._baselines: dict[str, Baseline | None] = {}
+
+    def baseline(self, window: Window) -> Baseline | None:
+        """The baseline that is valid for a window."""
+        version = version_for(self._monitor, window)
+        if version not in self._baselines:
+            self._baselines[version] = baseline_for(self._monitor, window)
+        return self._baselines[version]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, Self
 
 from monitoring.measure import block
-from monitoring.measure.basis import Profile
+from monitoring.measure.basis import Basis, State
 from monitoring.profile import WindowProfile
 
 
@@ -71,7 +71,8 @@ class Limits:
 
 def learn_limits(
     profiles: Sequence[WindowProfile],
-    outcomes: Sequence[Profile],
+    states: Sequence[State],
+    basis: Basis | None,
     *,
     longest: int,
     hours: int,
@@ -83,7 +84,8 @@ def learn_limits(
 
     Args:
         profiles: One per baseline window, oldest first, at least one.
-        outcomes: Their labelled rows; empty for a baseline without labels.
+        states: What their answered rows amount to; empty for a baseline without labels.
+        basis: All of the baseline's labelled rows; None without any.
         longest: Longest block, in windows.
         hours: Hours in a window.
     """
@@ -93,26 +95,23 @@ def learn_limits(
     for profile in profiles:
         _collect(single, block.quality(profile, rows, hours))
     spreads = {key: [Spread.of(values)] for key, values in single.items()}
-    merged, labelled = list(profiles), list(outcomes)
+    merged, labelled = list(profiles), list(states)
     for length in range(1, min(longest, len(profiles)) + 1):
         values: defaultdict[str, list[float]] = defaultdict(list)
         for profile in merged if length < len(profiles) else ():
             _collect(values, block.drift(profile, reference, contained=profile))
-        for outcome in labelled:
-            _collect(values, block.outcome(outcome))
+        for state in labelled if basis else ():
+            assert basis is not None
+            _collect(values, block.outcome(basis.profile(state)))
+            gap = basis.loss_difference(state)
+            values["concept_drift"] += [] if gap is None else [gap]
         for key, found in values.items():
             known = spreads.setdefault(key, [])
             # undefined for shorter blocks: take the shortest for which it is defined
             known += [Spread.of(found)] * (length - len(known))
         merged = [a.merge(b) for a, b in zip(merged, profiles[length:], strict=False)]
-        labelled = [_merged(a, b) for a, b in zip(labelled, outcomes[length:], strict=False)]
+        labelled = [basis.merge(a, b) for a, b in zip(labelled, states[length:], strict=False)] if basis else []
     return Limits(rows, {key: tuple(items) for key, items in sorted(spreads.items())})
-
-
-def _merged(a: Any, b: Any) -> Profile:
-    """Both are of one task."""
-    found: Profile = a.merge(b)
-    return found
 
 
 def _collect(into: defaultdict[str, list[float]], measured: dict[str, Any]) -> None:

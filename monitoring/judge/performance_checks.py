@@ -24,7 +24,7 @@ def run_performance_checks(evidence: Evidence, limits: Limits, config: ModelConf
     yield from _delay(evidence, checks.label_delay)
     yield from _conflicts(evidence, checks.label_conflicts)
     yield from _performance(evidence, limits, config)
-    yield from _concept(evidence, checks.concept_drift)
+    yield from _concept(evidence, limits, checks.concept_drift)
 
 
 def performance_alone(evidence: Evidence, limits: Limits, config: ModelConfig) -> list[Status]:
@@ -76,26 +76,40 @@ def _conflicts(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
     yield Finding("label_conflicts", "", status, code, message, measurement, 0.0, rule.tolerance)
 
 
-def _concept(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
+def _concept(evidence: Evidence, limits: Limits, rule: CheckRule) -> Iterator[Finding]:
     """Whether the relation of inputs and labels has changed, in the whole or in a segment."""
     if rule.severity == "off" or evidence.ordinary_loss is None:
         return
+    margin = rule.tolerance * evidence.ordinary_loss
+    ordinary = limits.spread("concept_drift", evidence.windows)
     gaps = {"": evidence.concept_gap, **evidence.segment_gaps}
-    for subject, gap in gaps.items():
-        if gap is None or gap.value is None or gap.p_value is None:
+    for subject, found in gaps.items():
+        if found is None or found.value is None or found.standard_error is None:
             continue
-        if gap.rows < rule.min_rows:
+        if found.rows < rule.min_rows:
             if not subject:
-                yield few("concept_drift", "", rule, gap.rows, Code.TOO_FEW_LABELS, "labelled rows", evidence.windows)
+                yield few("concept_drift", "", rule, found.rows, Code.TOO_FEW_LABELS, "labelled rows", evidence.windows)
             continue
-        margin = rule.tolerance * evidence.ordinary_loss
-        level = tail(rule.sigmas) / max(len(evidence.segment_gaps), 1) if subject else tail(rule.sigmas)
-        beyond = gap.value > margin and gap.p_value < level
+        gap = _among_windows(found, ordinary)
+        level = tail(rule.sigmas) / (max(len(evidence.segment_gaps), 1) if subject else 1)
+        beyond = found.value > margin and (gap.p_value or 0.0) < level
         if subject and not beyond:
             continue
         status, code = (fired(rule), Code.CONCEPT_DRIFT) if beyond else (Status.OK, Code.WITHIN_LIMITS)
         message = _concept_message(subject, gap, evidence, beyond=beyond)
         yield Finding("concept_drift", subject, status, code, message, gap, 0.0, margin, evidence.windows)
+
+
+def _among_windows(gap: Measurement, ordinary: Spread | None) -> Measurement:
+    """A gap as uncertain as those of ordinary windows are: rows of one day have more in common than chance knows."""
+    assert gap.value is not None
+    assert gap.standard_error is not None
+    error = max(gap.standard_error, ordinary.deviation if ordinary else 0.0)
+    if not error:
+        return gap
+    p_value = max(math.erfc(abs(gap.value) / error / math.sqrt(2)), gap.p_value or 0.0)
+    low, high = gap.value - Z95 * error, gap.value + Z95 * error
+    return replace(gap, standard_error=error, p_value=p_value, low=low, high=high)
 
 
 def _concept_message(subject: str, gap: Measurement, evidence: Evidence, *, beyond: bool) -> str:

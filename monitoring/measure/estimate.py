@@ -39,7 +39,8 @@ def estimated(scores: ScoreProfile, calibration: CalibrationMap) -> dict[str, Me
     """The performance numbers to be expected of rows without labels, by name.
 
     Those of `performance`, but for the calibration errors, which are distances from what the rows' labels say. Rows
-    without a valid score count where no score is needed, with the rate that such rows had.
+    without a valid score count where no score is needed, with the rate that such rows had. What the map expects too
+    much of the rows behind it, since it fits their chance, too, is taken off.
 
     Args:
         scores: The rows.

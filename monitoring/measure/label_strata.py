@@ -13,6 +13,8 @@ from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
 # A stratum has at least so many labelled rows; a predicted class is cut into at most so many by its confidence
 STRATUM_ROWS = 30
 MOST_STRATA = 4
+# However few labels of a class are expected to be known, one of them stands for at most a hundred
+LEAST_COMPLETE = 0.01
 _LEAST = 1e-12
 
 
@@ -54,8 +56,10 @@ class LabelStrata:
         """
         known = labels >= 0
         codes = labels[known]
-        weights = np.ones(len(codes)) if completeness is None else 1 / completeness[codes]
-        missing = None if completeness is None or np.ptp(completeness) == 0 else 1 - completeness
+        weights, missing = np.ones(len(codes)), None
+        # that all classes are as complete tells nothing of the rows without a label
+        if completeness is not None and np.ptp(completeness[:-1]) > 0:
+            weights, missing = 1 / np.maximum(completeness[codes], LEAST_COMPLETE), 1 - completeness
         stratum, several = _strata(rows, known, expected.shape[1])
         found = np.array(expected)
         for number, relative in enumerate(several):
@@ -93,18 +97,19 @@ class LabelStrata:
         place = (np.cumsum(self.known) - 1)[sample[has]]
         w, slope, q = weights[has] * self.weights[place], gradient[has], self.corrected[place]
         at = self.stratum[sample[has]]
-        rows = np.bincount(self.stratum, ~self.known if self.missing is None else None)
+        rows, late = np.bincount(self.stratum, ~self.known), np.ones(len(at))
         if self.missing is not None:
-            late = _late(q, self.missing)
-            slope = self.missing * (slope - (late * slope).sum(axis=1, keepdims=True))
+            # only how classes differ matters, and not how many labels are missing in all
+            late = _proper(q) @ self.missing
+            slope = self.missing * (slope - (_late(q, self.missing) * slope).sum(axis=1, keepdims=True))
         off = slope[np.arange(len(at)), self.codes[place]] - (q * slope).sum(axis=1)
 
         def total(x: FloatArray) -> FloatArray:
             return np.asarray(np.bincount(at, x, len(rows)), np.float64)
 
-        all_w, n = np.maximum(total(w), _LEAST), total(np.ones(len(at)))
+        all_w, n = np.maximum(total(w * late), _LEAST), total(np.ones(len(at)))
         mean = total(w * off) / all_w
-        seen = total(w**2 * (off - mean[at]) ** 2) * n / np.maximum(n - 1, 1)
+        seen = total(w**2 * (off - late * mean[at]) ** 2) * n / np.maximum(n - 1, 1)
         # a few labels that all are as expected do not say that others are, too
         squares = np.maximum(seen, total(w**2 * _spread(_proper(q), slope)))
         return float(rows @ mean), variance + float(rows**2 @ (squares / all_w**2))
@@ -134,8 +139,9 @@ def _spread(q: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _late(q: FloatArray, missing: FloatArray) -> FloatArray:
-    """The distributions of labels that are not known yet."""
-    return _proper(_proper(q) * missing)
+    """The distributions of labels that are not known yet; of a row whose label should be, any."""
+    found = _proper(q) * missing
+    return _proper(np.where(found.sum(axis=1, keepdims=True) > 0, found, q))
 
 
 def _strata(rows: ClassRows, known: BoolArray, side: int) -> tuple[IntArray, BoolArray]:

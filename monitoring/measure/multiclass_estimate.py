@@ -66,7 +66,7 @@ def combined(
         labels: Shape (n,), places among the classes, c for an unknown one, `UNLABELLED` for none.
         calibration: What the reference has shown.
         completeness: The share of the labels of each class that is expected to be known by now, the last for unknown
-            classes; shape (c + 1,), above 0. None: the same for all.
+            classes; shape (c + 1,). The same for all classes says no more than None.
 
     Returns:
         What `performance` gives if all rows have labels, what `estimated` gives with fewer than `FEWEST_LABELS`.

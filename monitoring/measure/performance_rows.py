@@ -106,6 +106,13 @@ def learn_basis(
     return basis
 
 
+def unpack_basis(head: Mapping[str, Any], arrays: Mapping[str, Any]) -> Basis:
+    """The basis in a document."""
+    tasks: dict[str, Any] = {"binary": BinaryBasis, "multiclass": MulticlassBasis, "regression": RegressionBasis}
+    found: Basis = tasks[head["task"]].unpack(head, arrays)
+    return found
+
+
 def default_basis(columns: Columns) -> Basis:
     """What performance is held against without labelled rows: nothing, so that only realised numbers are told."""
     none = LossByBin.empty({}, 1.0)

@@ -89,6 +89,14 @@ def test_intervals_shrink_to_what_is_realised() -> None:
     assert widths[-1] < 0.03
 
 
+def test_labels_that_all_come_as_late_tell_nothing_of_those_that_are_missing() -> None:
+    rows, labels, _ = window(6)
+    given = np.where(np.random.default_rng(6).random(ROWS) < 0.3, labels, UNLABELLED)
+    calibration = calibrations(True)[0]
+    same = np.array([0.98, 0.98, 0.98, 1.0])
+    assert combined(rows, given, calibration, same) == combined(rows, given, calibration)
+
+
 def test_estimates_are_named_as_what_is_realised() -> None:
     rows, _, realised = window(4)
     found = estimated(rows, calibrations(True)[0])
