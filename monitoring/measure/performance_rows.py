@@ -11,16 +11,12 @@ import pyarrow.compute as pc
 
 from monitoring.capture.schema import FEATURE_PREFIX, PROBABILITY_PREFIX
 from monitoring.config.capture import Columns
-from monitoring.measure.basis import (
-    Basis,
-    BinaryBasis,
-    MulticlassBasis,
-    PerformanceRows,
-    RegressionBasis,
-    largest_error,
-)
+from monitoring.measure.basis import Basis, PerformanceRows
+from monitoring.measure.binary_basis import BinaryBasis
 from monitoring.measure.class_calibration import ClassCalibration
 from monitoring.measure.error_model import ErrorModel
+from monitoring.measure.multiclass_basis import MulticlassBasis
+from monitoring.measure.regression_basis import RegressionBasis, largest_error
 from monitoring.profile import ProfileSpec
 from monitoring.profile.arrow_types import find_column
 from monitoring.profile.cells import cell_count, cells_of

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
+from monitoring.config.capture import Task
 from monitoring.decide.decision import Action, Veto
 from monitoring.judge.verdict import Status
 from monitoring.measure import Measurement
@@ -50,27 +52,72 @@ CHECK_WORDS: Mapping[str, str] = {
     "feature_drift": "Feature drift",
     "prediction_drift": "Prediction drift",
     "label_coverage": "Label coverage",
+    "label_delay": "Delay of labels",
+    "label_conflicts": "Conflicting labels",
+    "concept_drift": "Concept drift",
     "worse_than_average": "Skill against the average",
     "ranking": "Ranking",
     "calibration": "Calibration",
+    "accuracy": "Accuracy",
+    "error": "Size of errors",
     "data": "Records",
     "baseline": "Baseline",
 }
-NUMBER_WORDS: Mapping[str, str] = {
-    "brier_skill": "Brier skill score",
-    "roc_auc": "ROC AUC",
-    "average_precision": "Average precision",
-    "calibration": "Calibration (mean score minus rate)",
-    "base_rate": "Rate of positive labels",
-    "mean_score": "Mean score",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
-    "accuracy": "Accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-    "expected_calibration_error": "Expected calibration error",
+# By task: what a table of performance has, in its order
+NUMBER_WORDS: Mapping[Task, Mapping[str, str]] = {
+    "binary": {
+        "brier_skill": "Brier skill score",
+        "roc_auc": "ROC AUC",
+        "average_precision": "Average precision",
+        "calibration": "Calibration (mean score minus rate)",
+        "base_rate": "Rate of positive labels",
+        "mean_score": "Mean score",
+        "brier": "Brier score",
+        "log_loss": "Log loss",
+        "accuracy": "Accuracy",
+        "precision": "Precision",
+        "recall": "Recall",
+        "f1": "F1",
+        "expected_calibration_error": "Expected calibration error",
+    },
+    "multiclass": {
+        "accuracy": "Accuracy",
+        "precision_macro": "Precision, mean of classes",
+        "recall_macro": "Recall, mean of classes",
+        "f1_macro": "F1, mean of classes",
+        "brier": "Brier score",
+        "log_loss": "Log loss",
+        "roc_auc_macro": "ROC AUC, mean of classes",
+    },
+    "regression": {
+        "mae": "Mean absolute error",
+        "rmse": "Root mean squared error",
+        "r2": "R²",
+        "bias": "Bias (prediction minus actual value)",
+        "mape": "Mean absolute percentage error",
+        "mean_prediction": "Mean prediction",
+        "mean_actual": "Mean actual value",
+    },
 }
+# By task: the numbers whose course is drawn, the main one first
+MAIN_NUMBERS: Mapping[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "brier"),
+    "multiclass": ("accuracy", "brier"),
+    "regression": ("mae", "r2"),
+}
+# The checks that judge performance numbers, by task and number
+CHECK_OF: Mapping[Task, Mapping[str, str]] = {
+    "binary": {"brier_skill": "worse_than_average", "roc_auc": "ranking", "calibration": "calibration"},
+    "multiclass": {"accuracy": "accuracy"},
+    "regression": {"mae": "error"},
+}
+STAGE_WORDS: Mapping[str, str] = {
+    "unknown": "Unknown",
+    "estimated": "Estimated",
+    "provisional": "Provisional",
+    "final": "Final",
+}
+STAGE_MARKS: Mapping[str, str] = {"unknown": "?", "estimated": "○", "provisional": "◐", "final": "●"}
 NOTHING = "–"
 
 
@@ -104,12 +151,50 @@ def percent(value: float | None) -> str:
 
 
 def with_interval(measurement: Measurement | None) -> str:
-    """A measurement with its 95 % interval."""
+    """A measurement with its 95 % interval, to two digits of the interval's length.
+
+    >>> with_interval(Measurement("mae", 12.3456, 9, "high", "", 11.5, 13.25)), with_interval(None)
+    ('12.3 [11.5, 13.2]', '–')
+    """
     if measurement is None or measurement.value is None:
         return NOTHING
-    if measurement.low is None or measurement.high is None:
-        return number(measurement.value)
-    return f"{number(measurement.value)} [{number(measurement.low)}, {number(measurement.high)}]"
+    value, low, high = measurement.value, measurement.low, measurement.high
+    if low is None or high is None:
+        return short(value)
+    digits = digits_of(high - low)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def digits_of(size: float) -> int:
+    """Digits after the point that show two digits of a size, at most 9.
+
+    >>> digits_of(0.044), digits_of(44.0), digits_of(0.0)
+    (3, 0, 3)
+    """
+    return min(max(1 - math.floor(math.log10(size)), 0), 9) if size > 0 else 3
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A number with its sign, or a dash.
+
+    >>> signed(0.1256), signed(-0.00001), signed(None)
+    ('+0.126', '0.000', '–')
+    """
+    if value is None:
+        return NOTHING
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
+def age_in_words(hours: float) -> str:
+    """An age: hours of up to two days, then days.
+
+    >>> age_in_words(1.0), age_in_words(30.2), age_in_words(84.0)
+    ('1 hour', '30 hours', '3.5 days')
+    """
+    if hours < 48:
+        return plural(round(hours), "hour")
+    return f"{f'{hours / 24:.1f}'.removesuffix('.0')} days"
 
 
 def moment(value: datetime) -> str:
