@@ -32,6 +32,7 @@ LAST_DAY = datetime(2026, 3, 2, tzinfo=UTC)
 FEATURES = ("amount", "age", "risk")
 _DAY, _HOURS = timedelta(days=1), 24
 _OBJECTS = 4  # of captures, a day
+_FEW = 10_000
 _TRAINING_DAYS, _TRAINING_ROWS = 10, 100_000
 _DASHES = (8, 13, 18, 23)
 _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -101,11 +102,14 @@ class World:
             _write_baseline(self.monitor(model, 1))
             (model / "ready").touch()
         missing = [back for back in days if not (self.home / f"day-{back}" / "ready").exists()]
+        if self.rows < _FEW:  # sooner written than a process is started
+            list(map(self._write_day, missing))
+            return
         with ProcessPoolExecutor(2) as pool:
-            for number, back in enumerate(pool.map(self._write_day, missing), 1):
-                print(f"  day {number} of {len(missing)} written: {day_of(back):%Y-%m-%d}", flush=True)
+            for number, _ in enumerate(pool.map(self._write_day, missing), 1):
+                print(f"  {number} of {len(missing)} days written", flush=True)
 
-    def _write_day(self, back: int) -> int:
+    def _write_day(self, back: int) -> None:
         """The predictions of a day, read by the engine, and the labels that come on the day itself."""
         from monitoring.engine.intake import complete
         from monitoring.engine.reading import batch_count, read_batch
@@ -130,7 +134,6 @@ class World:
             _write_labels(place, day_of(back) + timedelta(hours=_HOURS - 1), known, "parquet")
         shutil.rmtree(place / "captures")
         (place / "ready").touch()
-        return back
 
     @staticmethod
     def _link(sources: Iterable[Path], place: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from monitoring.capture.schema import FEATURE_PREFIX, PROBABILITY_PREFIX
 from monitoring.config.capture import Columns
+from monitoring.config.values import plain_label
 from monitoring.measure.basis import Basis, PerformanceRows
 from monitoring.measure.binary_basis import BinaryBasis
 from monitoring.measure.class_calibration import ClassCalibration
@@ -66,7 +67,7 @@ def performance_rows(
     if columns.probabilities:
         probabilities = np.stack([_numbers(table[PROBABILITY_PREFIX + name]) for name in classes], axis=1)
     texts = labels.cast(pa.string())
-    codes, predictions = class_codes(texts, classes), class_codes(table["prediction"], classes)
+    codes, predictions = class_codes(texts, classes), class_codes(_plain(table["prediction"]), classes)
     return PerformanceRows(scores, predictions, codes, known, probabilities), answered
 
 
@@ -144,8 +145,15 @@ def _classes(records: pa.Table, labels: pa.Array, columns: Columns) -> tuple[str
         return ()
     if columns.probabilities:
         return tuple(columns.probabilities)
-    seen = {*labels.cast(pa.string()).unique().to_pylist(), *records["prediction"].unique().to_pylist()}
+    seen = {*labels.cast(pa.string()).unique().to_pylist(), *_plain(records["prediction"]).unique().to_pylist()}
     return tuple(sorted(name for name in seen if name is not None))
+
+
+def _plain(predictions: pa.ChunkedArray) -> pa.Array:
+    """Predicted classes, spelled as labels are."""
+    coded = predictions.combine_chunks().dictionary_encode()
+    names = [None if name is None else plain_label(name) for name in coded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(coded.indices)
 
 
 def _valid(column: Any) -> BoolArray:

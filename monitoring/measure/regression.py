@@ -71,11 +71,11 @@ def _mean(
     if sums[0] == "relative":
         return found
     if sums[0] in ("actual", "prediction"):
-        return _in_units(found, spec.value_exponent, spec.centre)
-    return _in_units(found, spec.error_exponent)
+        return in_units(found, spec.value_exponent, spec.centre)
+    return in_units(found, spec.error_exponent)
 
 
-def _in_units(number: Measurement, exponent: int, centre: float = 0.0) -> Measurement:
+def in_units(number: Measurement, exponent: int, centre: float = 0.0) -> Measurement:
     """A number in the data's own units, from one in scales."""
     value, low, high = (
         None if x is None else math.ldexp(x, exponent) + centre for x in (number.value, number.low, number.high)
@@ -101,7 +101,7 @@ def rmse(outcomes: ResidualProfile) -> Measurement:
     else:
         variance = sample_variance(n * squared, outcomes.moment("e4"), n) / (4 * n * squared)
         found = estimate("rmse", value, variance, n, "high", method, lowest=0.0)
-    return _in_units(found, outcomes.spec.error_exponent)
+    return in_units(found, outcomes.spec.error_exponent)
 
 
 def r2(outcomes: ResidualProfile) -> Measurement:

@@ -371,8 +371,8 @@ def _in_units(number: Measurement, spec: ResidualSpec, *, centred: bool) -> Meas
     if number.name in ("r2", "mape"):
         return number
     if number.name in ("mean_actual", "mean_prediction"):
-        return regression._in_units(number, spec.value_exponent, spec.centre if centred else 0.0)
-    return regression._in_units(number, spec.error_exponent)
+        return regression.in_units(number, spec.value_exponent, spec.centre if centred else 0.0)
+    return regression.in_units(number, spec.error_exponent)
 
 
 def _strata(labelled: IntArray) -> list[IntArray]:

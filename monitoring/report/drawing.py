@@ -6,7 +6,7 @@ from typing import Any
 
 from monitoring.judge.verdict import Status
 from monitoring.report.parts import Part
-from monitoring.report.text import STATUS_WORDS, plotly_text, plural
+from monitoring.report.text import STAGE_WORDS, STATUS_WORDS, plotly_text, plural
 
 Figure = tuple[list[dict[str, Any]], dict[str, Any]]
 
@@ -19,6 +19,15 @@ STATUS_COLOURS = {
     Status.UNKNOWN: "#6b7280",
 }
 _SYMBOLS = {Status.OK: "circle", Status.WARN: "triangle-up", Status.FAIL: "x", Status.UNKNOWN: "diamond-open"}
+# Ages of more hours than these are told in days
+_HOURS_AS_DAYS = 72.0
+# Hollow without labels, half while they come, full with all of them
+_STAGES = {"estimated": "no labels yet", "provisional": "labels still come", "final": "no more labels are waited for"}
+_STAGE_MARKS: dict[str, dict[str, Any]] = {
+    "estimated": {"symbol": "circle-open", "color": BLUE, "line": {"width": 2}},
+    "provisional": {"symbol": "circle-open-dot", "color": BLUE, "line": {"width": 2}},
+    "final": {"symbol": "circle", "color": BLUE},
+}
 _LAYOUT = {
     "margin": {"l": 55, "r": 15, "t": 30, "b": 45},
     "font": {"family": "system-ui, sans-serif", "size": 12},
@@ -76,6 +85,77 @@ def _marks(status: Status, colour: str, points: list[Part]) -> dict[str, Any]:
         "hovertemplate": "%{text}<br>%{y:.3f}<extra></extra>",
         "marker": {"color": colour, "symbol": _SYMBOLS[status], "size": 9},
     }
+
+
+def series(part: Part) -> Figure:
+    """One number of each window with its interval, marked by stage, beside what was estimated without labels."""
+    points = [point for point in part["points"] if point["value"] is not None]
+    x = [point["x"] for point in points]
+    data = _band(points) if points else []
+    line = {"type": "scatter", "mode": "lines", "x": x, "y": [p["value"] for p in points], "showlegend": False}
+    data.append({**line, "line": {"color": GREY, "width": 1.5}, "hoverinfo": "skip"})
+    foretold = [point for point in part["points"] if point["estimate"] is not None]
+    if foretold:
+        data.append(_estimates(foretold))
+    for stage, mark in _STAGE_MARKS.items():
+        mine = [point for point in points if point["stage"] == stage]
+        if mine:
+            data.append(_stage_marks(stage, mark, mine))
+    if part["ordinary"] is not None and x:
+        data.append(_level("ordinary", part["ordinary"], x, "dot"))
+    return data, _layout({"type": "date"}, {})
+
+
+def _stage_marks(stage: str, mark: dict[str, Any], points: list[Part]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{STAGE_WORDS[stage].lower()}: {_STAGES[stage]}",
+        "x": [point["x"] for point in points],
+        "y": [point["value"] for point in points],
+        "text": [f"{point['told']}<br>{_ends(point['value'], point['low'], point['high'])}" for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {"size": 10, **mark},
+    }
+
+
+def _estimates(points: list[Part]) -> dict[str, Any]:
+    told = [_ends(p["estimate"], p["estimate_low"], p["estimate_high"]) for p in points]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "estimate without labels",
+        "x": [point["x"] for point in points],
+        "y": [point["estimate"] for point in points],
+        "text": [f"{p['label']}: estimated without labels<br>{words}" for p, words in zip(points, told, strict=True)],
+        "hovertemplate": "%{text}<extra></extra>",
+        "line": {"color": INK, "width": 1, "dash": "dot"},
+        "marker": {"symbol": "line-ew-open", "size": 7, "color": INK},
+    }
+
+
+def _ends(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:.4g}" if low is None or high is None else f"{value:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def maturity(part: Part) -> Figure:
+    """How labels ordinarily come by age, and how far this window's have come."""
+    days = part["points"][-1]["age_hours"] >= _HOURS_AS_DAYS
+    unit, scale = ("days", 24.0) if days else ("hours", 1.0)
+    points = [{**p, "x": round(p["age_hours"] / scale, 4), "value": p["expected"]} for p in part["points"]]
+    usual = {"x": [point["x"] for point in points], "y": [point["value"] for point in points]}
+    data = _band(points)
+    data[-1]["name"] = "what one window may have (95 %)"
+    hover = "%{x:.3g} " + unit + ": %{y:.1%}<extra></extra>"
+    line = {"type": "scatter", "mode": "lines", "name": f"usual, of {plural(part['windows'], part['unit'])}", **usual}
+    data.append({**line, "line": {"color": GREY, "width": 2}, "hovertemplate": hover})
+    if part["value"] is not None:
+        own = {"type": "scatter", "mode": "markers", "name": f"this {part['unit']}", "text": [part["label"]]}
+        spot = {"x": [round(part["age"] / scale, 4)], "y": [part["value"]]}
+        marker = {"color": INK, "symbol": "diamond", "size": 12}
+        data.append({**own, **spot, "marker": marker, "hovertemplate": "%{text}, " + hover})
+    xaxis = {"title": f"age: {unit} since the end of the {part['unit']}", "rangemode": "tozero"}
+    return data, _layout(xaxis, {"tickformat": ".0%", "range": [0, 1.05], "title": "rows with a label"})
 
 
 def _level(name: str, value: float, x: list[str], dash: str) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from monitoring.judge import Verdict
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.monitor import Monitor
 from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.report.measured import Measured, SeriesPoint, load_measured, load_point
 from monitoring.window import Window
 
-# A month shows whether a bad day stands alone.
-HISTORY = 30
+# A month shows whether a bad day stands alone, and two of them how labels come.
+HISTORY, SERIES = 30, 60
 # What fewer rows have in common could tell something about one of them.
 _LEAST_ROWS = 5
 
@@ -35,6 +36,8 @@ class Facts:
         window: The profile of the window's records.
         trailing: The profile of the trailing windows' records.
         past: The verdicts of the last windows as they were known at the time, oldest first, this one included.
+        measured: What this look measured of performance; None of a look that an older release took.
+        series: The performance of the last windows as it was known at the time, oldest first, this one included.
     """
 
     config: ModelConfig
@@ -44,6 +47,8 @@ class Facts:
     window: WindowProfile
     trailing: WindowProfile
     past: tuple[Verdict, ...]
+    measured: Measured | None = None
+    series: tuple[SeriesPoint, ...] = ()
 
     def finding(self, check: str, subject: str = "") -> Finding | None:
         """What one check says of one subject."""
@@ -97,6 +102,8 @@ def gather(monitor: Monitor, window: Window, revision: int) -> Facts:
     own = load_window(monitor, window, baseline, epoch).profile
     before = [monitor.window(label) for label in verdict.trailing_windows]
     profiles = [own if past == window else load_window(monitor, past, baseline, epoch).profile for past in before]
+    past = (*_past(monitor, verdict), verdict)
+    points = (load_point(monitor, item) for item in past)
     return Facts(
         config=monitor.config,
         verdict=verdict,
@@ -104,12 +111,14 @@ def gather(monitor: Monitor, window: Window, revision: int) -> Facts:
         baseline=baseline,
         window=own,
         trailing=reduce(WindowProfile.merge, profiles, WindowProfile.empty(spec)),
-        past=(*_past(monitor, verdict), verdict),
+        past=tuple(item for item in past if item.window > window.shift(-HISTORY)),
+        measured=load_measured(monitor, verdict),
+        series=tuple(point for point in points if point is not None),
     )
 
 
 def _past(monitor: Monitor, verdict: Verdict) -> list[Verdict]:
-    earlier = [verdict.window.shift(-back) for back in range(HISTORY - 1, 0, -1)]
+    earlier = [verdict.window.shift(-back) for back in range(SERIES - 1, 0, -1)]
     known = [history.latest_verdict(monitor, w, verdict.as_of) for w in earlier if monitor.started(w)]
     return [item for item in known if item is not None]
 

@@ -75,9 +75,15 @@ def _widget(key: str, part: Part) -> Any:
 
     if key.startswith("table:"):
         return table_data(column_names=part["header"], data=part["rows"], title=part["title"])
-    draw = {"history:": drawing.history, "drift:": drawing.distribution, "chart:score": drawing.score}
+    draw = {
+        "series:": drawing.series,
+        "maturity:": drawing.maturity,
+        "history:": drawing.history,
+        "drift:": drawing.distribution,
+        "chart:score": drawing.score,
+    }
     figure = next((draw[start] for start in draw if key.startswith(start)), drawing.hours)(part)
-    size = WidgetSize.FULL if key == "history:brier_skill" else WidgetSize.HALF
+    size = WidgetSize.FULL if part.get("wide") else WidgetSize.HALF
     return plotly_graph(graph_data=GraphData(part["title"], *figure), size=size)
 
 

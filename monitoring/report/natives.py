@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from monitoring.baseline import load_sample
 from monitoring.capture.privacy import without_rare
 from monitoring.capture.schema import FEATURE_PREFIX
+from monitoring.config.capture import Columns, Task
 from monitoring.engine.labelled import labelled_window
 from monitoring.judge import Status
 from monitoring.monitor import Monitor
@@ -96,7 +97,7 @@ def explore(monitor: Monitor, facts: Facts) -> Exploration:
         sample = draw_sample(monitor, facts)
         outcomes = [_run("Data drift", _drift, sample, facts), _run("Data summary", _summary, sample, facts)]
         if facts.config.labels is not None:
-            outcomes.append(_run("Classification quality", _classification, sample, facts))
+            outcomes.append(_run(*_QUALITY[facts.config.columns.task], sample, facts))
     return Exploration(tuple(outcomes), len(sample.current), len(sample.reference), sample.remarks)
 
 
@@ -109,8 +110,8 @@ def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
     found = labelled_window(monitor, verdict.window, epoch_of(monitor, verdict), None)
     table = found.records
     sample = load_sample(monitor, verdict.inputs["baseline"])
+    table = table.append_column("label", _label(found.label, monitor.config.columns))
     names = _common_names(monitor, facts.least_rows, table, sample)
-    table = table.append_column("label", pc.equal(found.label, monitor.config.columns.positive))
     current = _frame(bottom_k(table, monitor.config.report.sample_rows), monitor, facts.least_rows, names)
     reference = _frame(sample, monitor, facts.least_rows, names)
     stored = monitor.config.columns.stored
@@ -125,14 +126,24 @@ def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
     return Sample(current, reference, numeric, categorical, tuple(remarks))
 
 
+def _label(labels: pa.Array, columns: Columns) -> pa.Array:
+    """The labels of a window as `load_sample` has those of the baseline."""
+    if columns.task == "binary":
+        return pc.equal(labels, columns.positive)
+    return labels if columns.task == "regression" else labels.cast(pa.string())
+
+
 def _common_names(monitor: Monitor, least: int, *tables: pa.Table) -> dict[str, set[str]]:
-    """Per categorical feature, the categories that at least `least` rows of one of the tables hold."""
+    """Per categorical feature, the categories that at least `least` rows of one of the tables hold; so of classes."""
+    columns = monitor.config.columns
+    places = {name: [FEATURE_PREFIX + name] for name, kind in columns.stored.items() if kind == "categorical"}
+    if columns.task == "multiclass":
+        places[_LABEL] = ["label", "prediction"]
     found: dict[str, set[str]] = {}
-    for name, kind in monitor.config.columns.stored.items():
-        if kind == "categorical":
-            counted = [table[FEATURE_PREFIX + name].value_counts() for table in tables]
-            common = [c.field("values").filter(pc.greater_equal(c.field("counts"), least)) for c in counted]
-            found[name] = {category for categories in common for category in categories.to_pylist()}
+    for name, held in places.items():
+        counted = [table[place].value_counts() for table in tables for place in held]
+        common = [c.field("values").filter(pc.greater_equal(c.field("counts"), least)) for c in counted]
+        found[name] = {category for categories in common for category in categories.to_pylist()}
     return found
 
 
@@ -174,12 +185,25 @@ def _frame(table: pa.Table, monitor: Monitor, least: int, names: dict[str, set[s
         if kind == "numeric":
             columns[name] = _numbers(values, least)
         else:
-            columns[name] = np.array(without_rare(values, least, names[name]).to_pylist(), dtype=object)
+            columns[name] = _texts(values, least, names[name])
     columns[_SCORE] = _numbers(table["score"], least)
     if monitor.config.labels is not None:
-        columns[_PREDICTION] = table["prediction"].cast(pa.float64()).to_numpy()
-        columns[_LABEL] = table["label"].cast(pa.float64()).to_numpy()
+        columns |= _answers(table, monitor.config.columns.task, least, names)
     return pd.DataFrame(columns)
+
+
+def _answers(table: pa.Table, task: Task, least: int, names: dict[str, set[str]]) -> dict[str, Any]:
+    """What was predicted and what came true."""
+    if task == "regression":
+        return {_LABEL: _numbers(table["label"], least)}
+    places = {_PREDICTION: table["prediction"], _LABEL: table["label"]}
+    if task == "binary":
+        return {name: column.cast(pa.float64()).to_numpy() for name, column in places.items()}
+    return {name: _texts(column, least, names[_LABEL]) for name, column in places.items()}
+
+
+def _texts(column: pa.ChunkedArray, least: int, names: set[str]) -> Any:
+    return np.array(without_rare(column, least, names).to_pylist(), dtype=object)
 
 
 def _numbers(column: pa.ChunkedArray, least: int) -> FloatArray:
@@ -231,27 +255,56 @@ def _summary(sample: Sample) -> Any:
     return Report([DataSummaryPreset()]), _dataset(sample.current, sample), _dataset(sample.reference, sample)
 
 
-def _classification(sample: Sample) -> Any:
-    from evidently import BinaryClassification, DataDefinition, Dataset, Report
+def _labelled(sample: Sample, kinds: dict[str, type], **definition: Any) -> Iterator[Any]:
+    """The rows of the window and of the baseline that have values in all of these columns."""
+    from evidently import DataDefinition, Dataset
+
+    nothing: dict[str, list[str]] = {
+        f"{kind}_columns": [] for kind in ("numerical", "categorical", "text", "datetime", "unknown", "list")
+    }
+    for where, frame in (("window", sample.current), ("baseline", sample.reference)):
+        labelled = frame[[*kinds]].dropna().astype(kinds)
+        if labelled[_LABEL].nunique() < 2:
+            different = "rows with different labels" if "regression" in definition else "labelled rows of both classes"
+            raise ValueError(f"the sample of the {where} needs {different}")
+        data = DataDefinition(**nothing, **definition)
+        yield Dataset.from_pandas(labelled.reset_index(drop=True), data_definition=data)
+
+
+def _binary(sample: Sample) -> Any:
+    from evidently import BinaryClassification, Report
     from evidently.presets import ClassificationPreset
 
-    definition = DataDefinition(
-        numerical_columns=[],
-        categorical_columns=[],
-        text_columns=[],
-        datetime_columns=[],
-        unknown_columns=[],
-        list_columns=[],
-        classification=[
-            BinaryClassification(
-                target=_LABEL, prediction_labels=_PREDICTION, prediction_probas=_SCORE, pos_label=1, labels=None
-            )
-        ],
+    classes = BinaryClassification(
+        target=_LABEL, prediction_labels=_PREDICTION, prediction_probas=_SCORE, pos_label=1, labels=None
     )
-    frames = []
-    for where, frame in (("window", sample.current), ("baseline", sample.reference)):
-        labelled = frame[[_LABEL, _PREDICTION, _SCORE]].dropna().astype({_LABEL: int})
-        if labelled[_LABEL].nunique() < 2:
-            raise ValueError(f"the sample of the {where} needs labelled rows of both classes")
-        frames.append(Dataset.from_pandas(labelled.reset_index(drop=True), data_definition=definition))
-    return Report([ClassificationPreset()]), *frames
+    return Report([ClassificationPreset()]), *_labelled(
+        sample, {_LABEL: int, _PREDICTION: float, _SCORE: float}, classification=[classes]
+    )
+
+
+def _multiclass(sample: Sample) -> Any:
+    from evidently import MulticlassClassification, Report
+    from evidently.presets import ClassificationPreset
+
+    classes = MulticlassClassification(
+        target=_LABEL, prediction_labels=_PREDICTION, prediction_probas=None, labels=None
+    )
+    return Report([ClassificationPreset()]), *_labelled(
+        sample, {_LABEL: object, _PREDICTION: object}, classification=[classes]
+    )
+
+
+def _regression(sample: Sample) -> Any:
+    from evidently import Regression, Report
+    from evidently.presets import RegressionPreset
+
+    numbers = Regression(target=_LABEL, prediction=_SCORE)
+    return Report([RegressionPreset()]), *_labelled(sample, {_LABEL: float, _SCORE: float}, regression=[numbers])
+
+
+_QUALITY: dict[Task, tuple[str, Callable[[Sample], Any]]] = {
+    "binary": ("Classification quality", _binary),
+    "multiclass": ("Classification quality", _multiclass),
+    "regression": ("Regression quality", _regression),
+}

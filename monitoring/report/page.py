@@ -14,6 +14,8 @@ from monitoring.report.facts import Facts
 from monitoring.report.metrics import run_metrics, their_warnings_ignored
 from monitoring.report.natives import Exploration
 from monitoring.report.parts import all_parts
+from monitoring.report.performance_parts import PERFORMANCE
+from monitoring.report.performance_words import performance_cards, performance_head
 from monitoring.report.style import REPORT, css
 from monitoring.report.text import esc, plural
 from monitoring.report.words import first_page
@@ -90,12 +92,19 @@ def render(facts: Facts, exploration: Exploration | None) -> bytes:
         facts: What is known of the window.
         exploration: What Evidently's presets drew; None to leave them out.
     """
-    snapshot = run_metrics(all_parts(facts), facts.verdict.window.start)
+    parts = all_parts(facts)
+    snapshot = run_metrics(parts, facts.verdict.window.start)
+    drawn = list(zip((key for key in parts if not key.startswith("check:")), snapshot._widgets, strict=True))
+    performance = [widget for key, widget in drawn if key.startswith(PERFORMANCE)]
+    others = [widget for key, widget in drawn if not key.startswith(PERFORMANCE)]
     # Evidently shows two pages, metrics and tests, when the widgets come in this order
-    measured = [_group(snapshot._widgets), *snapshot._tests_widgets]
+    measured = [_group(others), *snapshot._tests_widgets]
     body = [
         '<main class="mm">',
         first_page(facts, SITE),
+        performance_head(facts),
+        _dashboard("performance", [_group(performance)] if performance else []),
+        performance_cards(facts),
         '<h2 class="big">Measurements</h2>',
         '<p class="soft">Over every record of the window. The tests repeat the verdict, check by check.</p>',
         _dashboard("measurements", measured),

@@ -12,7 +12,10 @@ from monitoring.measure import Measurement
 from monitoring.profile import CategoricalProfile, ColumnProfile, ColumnSpec, NumericProfile
 from monitoring.profile.window import SCORE_CELLS
 from monitoring.report.facts import Facts
+from monitoring.report.measured import shown
+from monitoring.report.performance_parts import performance_parts
 from monitoring.report.text import (
+    CHECK_OF,
     CHECK_WORDS,
     NOTHING,
     NUMBER_WORDS,
@@ -27,9 +30,10 @@ from monitoring.report.text import (
 Part = dict[str, Any]
 # More bars than this cannot be read; the rest is one bar.
 _MOST_BARS = 24
+# Of the numbers that are judged, so many have a chart of their limits
+_MOST_HISTORIES = 2
 # Cells of a categorical column that are no categories
 _UNNAMED = ("(other)", "(unseen)", "(null)")
-_CHECK_OF = {"brier_skill": "worse_than_average", "roc_auc": "ranking", "calibration": "calibration"}
 
 
 def check_key(check: str, subject: str) -> str:
@@ -39,7 +43,7 @@ def check_key(check: str, subject: str) -> str:
 
 def all_parts(facts: Facts) -> dict[str, Part]:
     """Every part of the report by its key, in the order in which they are shown."""
-    parts = dict(_histories(facts))
+    parts = {**performance_parts(facts), **dict(_histories(facts))}
     if facts.verdict.trailing:
         parts["table:performance"] = _performance(facts)
     if facts.window.rows and facts.config.columns.score:
@@ -69,12 +73,15 @@ def _check(finding: Finding) -> Part:
 
 
 def _histories(facts: Facts) -> Iterator[tuple[str, Part]]:
-    unit = facts.config.every
+    unit, task = facts.config.every, facts.config.columns.task
     if facts.config.labels is not None:
         back = f"over {plural(facts.config.trailing_windows, unit)}" if facts.config.trailing_windows > 1 else ""
-        for name, limited in (("brier_skill", "worse_than_average"), ("roc_auc", "ranking")):
-            points = [_point(v, v.trailing.get(name)) for v in facts.past]
-            yield f"history:{name}", _history(f"{NUMBER_WORDS[name]} {back}", points, facts.finding(limited))
+        judged = list(CHECK_OF[task].items())[:_MOST_HISTORIES]
+        for name, limited in judged:
+            points = [_point(v, shown(v.trailing.get(name), facts.least_rows)) for v in facts.past]
+            part = _history(f"{NUMBER_WORDS[task][name]} {back}", points, facts.finding(limited))
+            # with the coverage of labels, an even number of charts is half as wide as the page
+            yield f"history:{name}", {**part, "wide": len(judged) > 1 and name == judged[0][0]}
         points = [_point(v, v.numbers.get("label_coverage")) for v in facts.past]
         coverage = _history("Share of rows with a label", points, facts.finding("label_coverage"))
         yield "history:coverage", {**coverage, "format": ".1%"}
@@ -110,14 +117,15 @@ def _history(title: str, points: list[Part], finding: Finding | None) -> Part:
 
 
 def _performance(facts: Facts) -> Part:
-    rows = []
-    for name, words in NUMBER_WORDS.items():
-        finding = facts.finding(_CHECK_OF[name]) if name in _CHECK_OF else None
+    task, least, rows = facts.config.columns.task, facts.least_rows, []
+    for name, words in NUMBER_WORDS[task].items():
+        check = CHECK_OF[task].get(name)
+        finding = facts.finding(check) if check else None
         rows.append(
             [
                 words,
-                with_interval(facts.verdict.numbers.get(name)),
-                with_interval(facts.verdict.trailing.get(name)),
+                with_interval(shown(facts.verdict.numbers.get(name), least)),
+                with_interval(shown(facts.verdict.trailing.get(name), least)),
                 number(finding.baseline) if finding else NOTHING,
                 number(finding.limit) if finding else NOTHING,
                 STATUS_WORDS[finding.status] if finding else "not judged",
@@ -125,7 +133,7 @@ def _performance(facts: Facts) -> Part:
         )
     windows = plural(max(len(facts.verdict.trailing_windows), 1), facts.config.every)
     header = ["Number", f"This {facts.config.every}", f"Trailing {windows}", "Ordinary", "Limit", "Verdict"]
-    labelled = facts.verdict.trailing["roc_auc"].rows
+    labelled = max(found.rows for found in facts.verdict.trailing.values())
     title = f"Performance: {plural(labelled, 'labelled row')} in the trailing {windows}, with 95 % intervals"
     return {"title": title, "value": float(labelled), "header": header, "rows": rows}
 

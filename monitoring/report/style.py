@@ -73,6 +73,22 @@ padding:14px 18px;margin:14px 0;font-size:1.12rem;overflow-wrap:anywhere}
 .meter{position:relative;height:12px;background:var(--meter,#e8ecf0);border-radius:3px}
 .meter b{position:absolute;left:0;top:0;bottom:0;background:#2563a8;border-radius:3px}
 .meter i{position:absolute;top:-3px;bottom:-3px;width:2px;background:var(--ink)}
+.meter.range{margin:.6em 0}
+.stage{font-size:1.3em;line-height:1;margin-right:.35em}
+.verdict.final{border-left-color:#3b7cc4}.verdict.provisional{border-left-color:#3b7cc4;border-left-style:double}
+.verdict.estimated{border-left-color:#3b7cc4;border-left-style:dotted}
+.wide{overflow-x:auto}
+.mm .wide table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.5em 0}
+.mm .wide th{text-align:left;padding:5px 10px 5px 0;font-weight:600;border-bottom:1px solid var(--line)}
+.mm .wide thead th{color:var(--soft);border-bottom-width:2px;white-space:nowrap}
+.mm .wide td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums;
+white-space:nowrap}
+.parts{position:relative;height:14px;min-width:180px;background:var(--meter,#e8ecf0);border-radius:3px;overflow:hidden}
+.parts b{position:absolute;top:0;bottom:0}.parts i{position:absolute;left:50%;top:0;bottom:0;width:2px;margin-left:-1px;
+background:var(--ink)}
+b.mix{background:#3b7cc4}b.rate{background:#c96a28}b.new{background:#7a8491}
+.key{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:.8rem;color:var(--soft)}
+.key b{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;vertical-align:-1px}
 .sum{font-variant-numeric:tabular-nums}
 .dashboard{background:var(--card);border:1px solid var(--line);border-radius:8px;min-height:80px;overflow:hidden}
 .dashboard .MuiTypography-h5{font-size:1.05rem;font-weight:600}
