@@ -87,7 +87,9 @@ class World:
         place = self.home / f"new-{kind}-{count}-{over}"
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
-            found = [_some_waiting(self.rows, back, count // over + (back <= count % over)) for back in range(1, over + 1)]
+            found = [
+                _some_waiting(self.rows, back, count // over + (back <= count % over)) for back in range(1, over + 1)
+            ]
             labels = pa.concat_tables(found)
             order = np.random.default_rng([VERSION, count]).permutation(labels.num_rows)
             for hour in range(_HOURS):

@@ -23,7 +23,7 @@ import pyarrow as pa
 from monitoring import documents
 from monitoring.engine.intake import Intake, is_complete, visible_runs
 from monitoring.engine.label_rows import epoch_labels
-from monitoring.engine.labelled import load_labelled, rank_in, write_labelled
+from monitoring.engine.labelled import are_labelled, load_labelled, rank_in, write_labelled
 from monitoring.engine.matching import IdIndex
 from monitoring.engine.record_ids import RecordIds, record_ids
 from monitoring.errors import MonitorError
@@ -388,9 +388,10 @@ def _found(monitor: Monitor, window: Window, run: Window, tables: list[pa.Table]
         monitor.store.delete(key)
         return WindowJoin(inputs, 0, 0)
     table = write_labelled(monitor, key, pa.concat_tables(tables))
-    ids, first = np.unique(table["id"].to_numpy(), return_index=True)
-    before = load_labelled(monitor, window, run.shift(-1), ["id"])["id"].to_numpy()
-    old = np.isin(ids, before)
+    ids = table["id"].to_numpy()  # ascending
+    first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    ids = ids[first]
+    old = are_labelled(monitor, window, run.shift(-1), ids)
     changed = int((~old).sum()) + _relabelled(monitor, window, run, table, ids[old])
     return WindowJoin(inputs, table.num_rows, changed, _delays(table.take(first[~old]), window))
 
@@ -441,11 +442,11 @@ def _matched(monitor: Monitor, run: Window, found: dict[Window, WindowJoin]) -> 
         for start in np.unique(epochs).tolist():
             rows.setdefault(start, []).append(places[epochs == start])
     named = {Window(datetime.fromtimestamp(start, UTC), run.every): np.concatenate(p) for start, p in rows.items()}
-    bits = {}
-    for epoch, places in named.items():
+    bits, counts = {}, {}
+    for epoch, places in sorted(named.items()):
         flags = np.zeros(int(places.max()) + 1, bool)
         flags[places] = True
-        bits[epoch.label] = np.packbits(flags)
+        bits[epoch.label], counts[epoch] = np.packbits(flags), int(flags.sum())
     if bits or monitor.store.exists(monitor.layout.matched_labels(run)):
         monitor.store.put(monitor.layout.matched_labels(run), documents.pack(MATCHED, 1, {}, bits))
-    return {epoch: len(np.unique(places)) for epoch, places in sorted(named.items())}
+    return counts

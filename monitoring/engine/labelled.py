@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -9,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from monitoring.engine.intake import visible_runs
 from monitoring.engine.label_rows import read_arrow, stored_labels, write_arrow
+from monitoring.engine.matching import Bits
 from monitoring.engine.windows import load_records, profiled_by
 from monitoring.errors import StoredDocumentError
 from monitoring.labels.epochs import load_epoch
 from monitoring.labels.schema import label_schema
 from monitoring.labels.settle import ORDER, Ints, Rank, Settled, settle
 from monitoring.monitor import Monitor
+from monitoring.profile.fixed_point import BoolArray
 from monitoring.window import Window
 
 
@@ -50,18 +54,40 @@ def load_labelled(
         since: Only what this run and later ones have found.
     """
     wanted = pa.schema([labelled_schema(monitor).field(name) for name in columns])
-    tables = [wanted.empty_table()]
+    return pa.concat_tables([wanted.empty_table(), *_found_by_run(monitor, window, until, wanted, since)])
+
+
+def _found_by_run(
+    monitor: Monitor, window: Window, until: Window, wanted: pa.Schema, since: Window | None = None
+) -> Iterator[pa.Table]:
+    """What each run has found, in the order of the records' ids."""
     for run, later in _runs(monitor, window, until):
         if since is not None and run < since:
             continue
         key = monitor.layout.labelled(window, run)
         data = monitor.store.get(key)
+        table = _conformed(read_arrow(data, _there(data, wanted.names)), wanted, key)
         if later:  # a run that came before: of what it found, only labels of that time count
             known = read_arrow(data, ["epoch"])["epoch"].to_numpy() <= int(until.start.timestamp())
-            tables.append(_conformed(read_arrow(data, _there(data, columns)), wanted, key).filter(pa.array(known)))
-        else:
-            tables.append(_conformed(read_arrow(data, _there(data, columns)), wanted, key))
-    return pa.concat_tables(tables)
+            table = table.filter(pa.array(known))
+        yield table
+
+
+def are_labelled(monitor: Monitor, window: Window, until: Window, ids: Bits) -> BoolArray:
+    """Which of some records of a window have a label that the run of `until` knew.
+
+    Args:
+        monitor: The model.
+        window: The window.
+        until: The run whose knowledge counts.
+        ids: The first 64 bits of the records' ids, ascending, shape (n,).
+    """
+    found = np.zeros(len(ids), bool)
+    for table in _found_by_run(monitor, window, until, pa.schema([("id", pa.uint64())])):
+        known = table["id"].to_numpy()
+        if len(known):
+            found |= known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids
+    return found
 
 
 def settled(monitor: Monitor, window: Window, until: Window, columns: list[str]) -> Settled:
@@ -104,16 +130,21 @@ class LabelledWindow:
     Attributes:
         records: Some columns of all records, in the order in which they came.
         label: One per record, null where there is none; a dictionary of classes, or numbers.
-        weight: How much each counts, null for 1.
-        arrived: When each label arrived, in microseconds since 1970.
         counts: What became of the labels.
+        found: The labels that count.
+        places: Which record each of them belongs to.
     """
 
     records: pa.Table
     label: pa.Array
-    weight: pa.Array
-    arrived: pa.Array
     counts: WindowLabels
+    found: pa.Table
+    places: Ints
+
+    @property
+    def weight(self) -> pa.Array:
+        """How much each record's label counts, null for 1."""
+        return _placed(self.found["weight"].combine_chunks(), self.places, self.records.num_rows)
 
 
 def labelled_window(monitor: Monitor, window: Window, until: Window, columns: list[str] | None) -> LabelledWindow:
@@ -126,23 +157,31 @@ def labelled_window(monitor: Monitor, window: Window, until: Window, columns: li
         columns: Of the records; all by default.
     """
     records = load_records(monitor, window, columns, until)
-    found = settled(monitor, window, until, ["label", "weight", "arrived", "run", "place"])
-    first, starts = 0, {}
+    found = settled(monitor, window, until, ["label", "weight", "run", "place"])
+    rows, runs, first = found.rows, found.rows["run"].to_numpy(), 0
+    places = np.full(len(runs), -1, np.int64)
     for run in visible_runs(monitor, window, until):
-        starts[int(run.start.timestamp())] = first
+        mine = runs == int(run.start.timestamp())
+        places[mine] = rows["place"].to_numpy()[mine] + first
         first += profiled_by(monitor, window, run)
-    runs, which = np.unique(found.rows["run"].to_numpy(), return_inverse=True)
-    offsets = np.array([starts.get(run, -1) for run in runs.tolist()], np.int64)[which]
-    known = np.flatnonzero(offsets >= 0)  # all, but where windows run out of their order
-    at = np.full(records.num_rows, -1, np.int64)
-    at[offsets[known] + found.rows["place"].to_numpy()[known]] = known
-    picks = pa.array(at, mask=at < 0)
-    label = found.rows["label"].combine_chunks()
-    label = label.dictionary_encode() if pa.types.is_string(label.type) else label
-    weight, arrived = (found.rows[name].combine_chunks().take(picks) for name in ("weight", "arrived"))
-    labelled = records.num_rows - picks.null_count
+    if (places < 0).any():  # where windows run out of their order
+        rows, places = rows.filter(pa.array(places >= 0)), places[places >= 0]
+    label = _placed(rows["label"].combine_chunks(), places, records.num_rows)
+    labelled = records.num_rows - label.null_count
     counts = WindowLabels(records.num_rows, labelled, found.superseded, found.corrected, found.conflicting)
-    return LabelledWindow(records, label.take(picks), weight, arrived, counts)
+    return LabelledWindow(records, label, counts, rows, places)
+
+
+def _placed(values: pa.Array, places: Ints, size: int) -> pa.Array:
+    """Values at some places, null elsewhere; texts as a dictionary."""
+    if pa.types.is_string(values.type):
+        coded = values.dictionary_encode()
+        return pa.DictionaryArray.from_arrays(_placed(coded.indices, places, size), coded.dictionary)
+    filled = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    body, absent = np.zeros(size, filled.dtype), np.ones(size, bool)
+    body[places] = filled
+    absent[places] = values.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(body, values.type, mask=absent)
 
 
 def rank_in(monitor: Monitor) -> Rank:

@@ -50,10 +50,12 @@ class IdIndex:
             ids: The first 64 bits of each row's id, shape (n,), well mixed.
             ids2: The others, shape (n,).
         """
-        order = np.argsort(ids, kind="stable")
-        if len(ids) > 1 and _several(ids[order], ids2[order]):
+        order = np.argsort(ids)
+        first = ids[order]
+        if (first[1:] == first[:-1]).any():  # only then is there an order to keep, and keeping it takes longer
             order = np.lexsort((ids2, ids))
-        first, second = ids[order], ids2[order]
+            first = ids[order]
+        second = ids2[order]
         fresh = np.ones(len(order), bool)
         fresh[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
         at = np.flatnonzero(fresh)
@@ -86,11 +88,6 @@ class IdIndex:
         counts = self.starts[places + 1] - self.starts[places]
         first = np.repeat(self.starts[places] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
         return np.repeat(records, counts), self.order[first + np.arange(len(first))]
-
-
-def _several(ids: Bits, ids2: Bits) -> bool:
-    """Whether two different ids have the same first half, which hashes of 64 bits hardly ever do."""
-    return bool(((ids[1:] == ids[:-1]) & (ids2[1:] != ids2[:-1])).any())
 
 
 @njit(**_OPTIONS)  # type: ignore[untyped-decorator]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ import pytest
 from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.config import ModelConfig
 from monitoring.judge import Verdict
-from monitoring.judge.checks import Evidence, Reference
+from monitoring.judge.evidence import Evidence, Reference
 from monitoring.judge.judge import Look, judge
 from monitoring.judge.limits import Limits, learn_limits
+from monitoring.measure.basis import State
+from monitoring.measure.binary_basis import BinaryBasis
 from monitoring.profile import CategoricalSpec, NumericSpec, OutcomeProfile, ProfileSpec, WindowProfile
+from monitoring.profile.losses import LossByBin
+from monitoring.profile.score_counts import ScoreProfile
 from monitoring.window import Window
 
 DAY = Window(datetime(2024, 1, 11, tzinfo=UTC), "day")
@@ -75,6 +80,13 @@ def make_rows(seed: int, count: int = ROWS) -> Rows:
     )
 
 
+def labelled(outcomes: list[OutcomeProfile]) -> tuple[list[State], BinaryBasis]:
+    """Windows all of whose rows have labels, and what they amount to together."""
+    whole = reduce(OutcomeProfile.merge, outcomes)
+    states = [State(item, ScoreProfile.empty()) for item in outcomes]
+    return states, BinaryBasis(whole, LossByBin.empty({}, 1.0))
+
+
 class Bench:
     """Judge spoilt windows with the toy model."""
 
@@ -82,8 +94,7 @@ class Bench:
         self.config = config
         days = [make_rows(seed) for seed in range(20)]
         profiles = [rows.profile(config) for rows in days]
-        outcomes = [rows.outcomes() for rows in days]
-        self.limits: Limits = learn_limits(profiles, outcomes, longest=3, hours=24)
+        self.limits: Limits = learn_limits(profiles, *labelled([rows.outcomes() for rows in days]), longest=3, hours=24)
         whole = profiles[0]
         for profile in profiles[1:]:
             whole = whole.merge(profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 
 from monitoring.judge import Code, Finding, Status, Verdict
+from monitoring.judge.limits import Spread
+from monitoring.measure import Measurement
 from monitoring.measure.performance import Z95
 from monitoring.profile import ProfileSpec
+from monitoring.profile.multiclass import MulticlassProfile
+from monitoring.profile.residuals import ResidualProfile, ResidualSpec
 
 Make = Callable[..., Any]
 Spoil = Callable[[Any], dict[str, Any] | None]
@@ -57,6 +62,21 @@ def _moved_scores(rows: Any) -> None:
     rows.score = [0.9 + score / 100 for score in rows.score]
 
 
+def _gap(value: float, error: float, rows: int = 400) -> Measurement:
+    p_value = math.erfc(abs(value) / error / math.sqrt(2))
+    ends = (value - Z95 * error, value + Z95 * error)
+    return Measurement("brier", value, rows, "high", "", *ends, standard_error=error, p_value=p_value)
+
+
+def _concept(value: float, error: float = 0.001, **more: Any) -> dict[str, Any]:
+    return {"concept_gap": _gap(value, error), "ordinary_loss": 0.2, "loss": "Brier score", **more}
+
+
+def _late(share: float, p_value: float) -> dict[str, Any]:
+    found = Measurement("label_lateness", share, 400, "low", "", p_value=p_value)
+    return {"lateness": found, "coverage": 0.5, "final": False}
+
+
 # the code, what is done to the rows or the evidence, the check, its subject, the status of the finding
 CASES: list[tuple[Code, Spoil, str, str, Status]] = [
     (Code.COLUMN_MISSING, lambda _: {"missing_columns": ("amount",)}, "schema", "amount", Status.FAIL),
@@ -75,6 +95,9 @@ CASES: list[tuple[Code, Spoil, str, str, Status]] = [
     (Code.FEATURE_DRIFT, _first(150, "amount", 99.0), "feature_drift", "amount", Status.INFO),
     (Code.PREDICTION_DRIFT, _moved_scores, "prediction_drift", "", Status.INFO),
     (Code.LABELS_MISSING, _first(101, "label", None), "label_coverage", "", Status.WARN),
+    (Code.LABELS_LATE, lambda _: _late(-0.2, 1e-6), "label_delay", "", Status.WARN),
+    (Code.LABELS_CONFLICT, lambda _: {"labelled": 400, "label_conflicts": 5}, "label_conflicts", "", Status.WARN),
+    (Code.CONCEPT_DRIFT, lambda _: _concept(0.2), "concept_drift", "", Status.WARN),
     (Code.WORSE_THAN_AVERAGE, _opposite, "worse_than_average", "", Status.FAIL),
     (Code.RANKING_WORSE, _opposite, "ranking", "", Status.WARN),
     (Code.CALIBRATION_OFF, _shift, "calibration", "", Status.WARN),
@@ -96,7 +119,7 @@ def test_codes(make_bench: Make, rows: Any, code: Code, spoil: Spoil, check: str
 
 
 def test_every_code_is_produced_above_or_below() -> None:
-    below = {Code.NO_DATA, Code.NO_BASELINE}
+    below = {Code.NO_DATA, Code.NO_BASELINE, Code.ACCURACY_WORSE, Code.ERROR_LARGER}
     assert {code for code, *_ in CASES} | below == set(Code)
 
 
@@ -110,6 +133,12 @@ def test_every_code_is_produced_above_or_below() -> None:
         (_first(4, "status", 503), "errors", ""),
         (_first(4, "status", 499), "errors", ""),
         (_first(100, "label", None), "label_coverage", ""),
+        (lambda _: _late(-0.1, 1e-6), "label_delay", ""),
+        (lambda _: _late(-0.2, 0.01), "label_delay", ""),
+        (lambda _: {"labelled": 400, "label_conflicts": 4}, "label_conflicts", ""),
+        (lambda _: _concept(0.01), "concept_drift", ""),
+        (lambda _: _concept(-0.2), "concept_drift", ""),
+        (lambda _: _concept(0.2, error=0.1), "concept_drift", ""),
     ],
 )
 def test_just_within_the_limits(make_bench: Make, rows: Any, spoil: Spoil, check: str, subject: str) -> None:
@@ -304,3 +333,56 @@ def test_verdicts_survive_json(make_bench: Make, rows: Any) -> None:
     verdict = make_bench().judge(rows, new_columns=("age",))
     data = documents.encode("verdict", 1, verdict.to_json())
     assert Verdict.from_json(documents.decode(data, "verdict", 1, "k")) == verdict
+
+
+def test_a_gap_that_ordinary_blocks_have_is_no_concept_drift(make_bench: Make, rows: Any) -> None:
+    bench = make_bench()
+    deviation = bench.limits.spread("concept_drift", 1).deviation
+    for times, status in ((3.4, Status.OK), (3.6, Status.WARN)):
+        found = _finding(bench.judge(rows, **_concept(times * deviation, error=deviation / 100)), "concept_drift")
+        assert found.status is status
+        assert found.measurement is not None
+        assert found.measurement.standard_error == deviation
+
+
+def test_segments_answer_for_themselves_and_share_the_level(make_bench: Make, rows: Any) -> None:
+    bench = make_bench()
+    deviation = bench.limits.spread("concept_drift", 1).deviation
+    bad, fair, small = (_gap(times * deviation, deviation, n) for times, n in ((6, 400), (3.6, 400), (6, 199)))
+    gaps = {"country=at": bad, "country=ch": fair, "country=li": small}
+    verdict = bench.judge(rows, **_concept(0.0, segment_gaps=gaps))
+    found = {item.subject: item for item in verdict.findings if item.check == "concept_drift"}
+    assert set(found) == {"", "country=at"}
+    assert (found[""].status, found["country=at"].status) == (Status.OK, Status.WARN)
+    assert found["country=at"].message.startswith("country=at: In this day the Brier score is ")
+
+
+def test_concept_drift_says_what_was_diagnosed(make_bench: Make, rows: Any) -> None:
+    found = _finding(make_bench().judge(rows, **_concept(0.2, diagnosis="It is the relation.")), "concept_drift")
+    assert found.message == "It is the relation."
+
+
+def test_of_few_labels_nothing_is_said_of_the_relation(make_bench: Make, rows: Any) -> None:
+    changes = _concept(0.2) | {"concept_gap": _gap(0.2, 0.001, 199)}
+    found = _finding(make_bench().judge(rows, **changes), "concept_drift")
+    assert (found.code, found.status) == (Code.TOO_FEW_LABELS, Status.UNKNOWN)
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.86, Status.OK), (0.84, Status.FAIL)])
+def test_accuracy_of_several_classes(make_bench: Make, rows: Any, share: float, status: Status) -> None:
+    bench = make_bench()
+    right = np.arange(400) < share * 400
+    outcomes = MulticlassProfile.of(("a", "b"), np.zeros(400, np.int64), np.where(right, 0, 1))
+    bench.limits.spreads["accuracy"] = (Spread(0.9, 0.01, 20),)
+    found = _finding(bench.judge(rows, outcomes=outcomes, trailing_outcomes=outcomes), "accuracy")
+    assert (found.status, found.about_performance) == (status, True)
+    assert found.message == f"Accuracy in this day is {share}, ordinarily 0.9."
+
+
+@pytest.mark.parametrize(("error", "status"), [(1.1, Status.OK), (1.3, Status.FAIL)])
+def test_errors_of_numbers(make_bench: Make, rows: Any, error: float, status: Status) -> None:
+    bench = make_bench()
+    outcomes = ResidualProfile.of(np.full(400, error), np.zeros(400), ResidualSpec())
+    bench.limits.spreads["error"] = (Spread(1.0, 0.05, 20),)
+    found = _finding(bench.judge(rows, outcomes=outcomes, trailing_outcomes=outcomes), "error")
+    assert (found.status, found.code) == (status, Code.ERROR_LARGER if status is Status.FAIL else Code.WITHIN_LIMITS)

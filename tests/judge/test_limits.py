@@ -30,6 +30,12 @@ def _days(bench: Any) -> tuple[list[Any], list[Any]]:
     return [day.profile(bench.config) for day in days], [day.outcomes() for day in days]
 
 
+def _labelled(bench: Any, outcomes: list[OutcomeProfile]) -> Any:
+    import sys
+
+    return sys.modules[type(bench).__module__].labelled(outcomes)
+
+
 def test_spreads_are_means_and_deviations_over_blocks(bench: Any) -> None:
     _, outcomes = _days(bench)
     for length in (1, 2, 3):
@@ -77,7 +83,7 @@ def test_volume_is_relative_to_the_mean(bench: Any) -> None:
 
 def test_a_single_baseline_window_has_no_spread_and_no_drift(bench: Any) -> None:
     profiles, outcomes = _days(bench)
-    limits = learn_limits(profiles[:1], outcomes[:1], longest=3, hours=24)
+    limits = learn_limits(profiles[:1], *_labelled(bench, outcomes[:1]), longest=3, hours=24)
     assert limits.spread("ranking", 3) == Spread(roc_auc(outcomes[0]).value or 0.0, 0.0, 1)
     assert limits.spread("feature_drift:amount", 1) is None
 
@@ -89,7 +95,7 @@ def test_what_a_single_day_does_not_define_is_learned_from_longer_blocks(bench: 
     for day in range(20):
         scores = random.random(100)
         one_class.append(OutcomeProfile.of(scores, scores >= 0.5, np.full(100, bool(day % 2))))
-    limits = learn_limits(profiles, one_class, longest=3, hours=24)
+    limits = learn_limits(profiles, *_labelled(bench, one_class), longest=3, hours=24)
     one, two, three = limits.spreads["ranking"]
     assert (one, two.blocks, three.blocks) == (two, 19, 18)
     assert limits.spreads["calibration"][0].blocks == 20
@@ -97,3 +103,12 @@ def test_what_a_single_day_does_not_define_is_learned_from_longer_blocks(bench: 
 
 def test_limits_survive_json(bench: Any) -> None:
     assert Limits.from_json(json.loads(json.dumps(bench.limits.to_json()))) == bench.limits
+
+
+def test_the_spread_of_the_concept_gap_is_that_of_ordinary_blocks(bench: Any) -> None:
+    _, outcomes = _days(bench)
+    states, basis = _labelled(bench, outcomes)
+    gaps = [basis.loss_difference(state) for state in states]
+    one = bench.limits.spread("concept_drift", 1)
+    assert (one.mean, one.deviation) == pytest.approx((statistics.fmean(gaps), statistics.stdev(gaps)))
+    assert abs(one.mean) < one.deviation
