@@ -59,7 +59,7 @@ class Baseline:
     source: str
     segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hash_key: str = ""
-    basis: Basis | None = None
+    basis: Basis | None = field(default=None, compare=False)
 
     @property
     def version(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -180,6 +181,15 @@ class World:
 
 
 MakeWorld = Callable[..., World]
+# What is expected of labels is learned from the windows before, as far as they were read
+_OF_HISTORY = ("label_delay", "concept_drift")
+
+
+def measured(verdict: bytes) -> dict[str, Any]:
+    """A stored verdict without what depends on how much was known of other windows' labels."""
+    body: dict[str, Any] = json.loads(verdict)
+    body["findings"] = [item for item in body["findings"] if item["check"] not in _OF_HISTORY]
+    return body
 
 
 @pytest.fixture

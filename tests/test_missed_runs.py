@@ -13,7 +13,7 @@ from monitoring import history, pipeline
 from monitoring.capture import write_captures
 from monitoring.capture.writer import write_labels
 from monitoring.store.local import LocalStore
-from tests.conftest import World
+from tests.conftest import World, measured
 
 MakeWorld = Callable[..., World]
 Looks = dict[str, list[tuple[int, bool]]]
@@ -34,9 +34,9 @@ def _run(world: World, days: Iterable[int], **options: Any) -> None:
         pipeline.run_window(world.monitor, world.window(number), **options)
 
 
-def _verdicts(world: World) -> dict[str, bytes]:
+def _verdicts(world: World) -> dict[str, Any]:
     store = world.monitor.store
-    return {key: store.get(key) for key in store.keys("toy/windows/") if key.endswith("verdict.json")}
+    return {key: measured(store.get(key)) for key in store.keys("toy/windows/") if key.endswith("verdict.json")}
 
 
 def _looks(world: World, *days: int) -> list[list[tuple[int, bool]]]:

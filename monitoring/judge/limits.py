@@ -104,7 +104,8 @@ def learn_limits(
             assert basis is not None
             _collect(values, block.outcome(basis.profile(state)))
             gap = basis.loss_difference(state)
-            values["concept_drift"] += [] if gap is None else [gap]
+            if gap is not None:
+                values["concept_drift"].append(gap)
         for key, found in values.items():
             known = spreads.setdefault(key, [])
             # undefined for shorter blocks: take the shortest for which it is defined
