@@ -113,9 +113,9 @@ class World:
 
     def _write_day(self, back: int) -> None:
         """The predictions of a day, read by the engine, and the labels that come on the day itself."""
+        from monitoring.capture.pinning import pin
         from monitoring.engine.intake import complete
         from monitoring.engine.reading import batch_count, read_batch
-        from monitoring.capture.pinning import pin
 
         place = self.home / f"day-{back}"
         shutil.rmtree(place, ignore_errors=True)

@@ -6,7 +6,6 @@ every day that got some. DuckDB joins all predictions with all labels so far, as
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

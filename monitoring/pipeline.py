@@ -180,6 +180,8 @@ def _evidence(
         new_columns=own.counts.new_columns,
         labelled=labels.labelled,
         label_conflicts=labels.conflicting,
+        labels_read=assessment.counts.read if assessment.counts else 0,
+        labels_expired=assessment.counts.expired if assessment.counts else 0,
         lateness=assessment.lateness,
         loss=assessment.basis.loss_title,
         ordinary_loss=assessment.ordinary_loss,

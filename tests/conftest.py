@@ -182,7 +182,7 @@ class World:
 
 MakeWorld = Callable[..., World]
 # What is expected of labels is learned from the windows before, as far as they were read
-_OF_HISTORY = ("label_delay", "concept_drift")
+_OF_HISTORY = ("label_delay", "unmatched_labels", "concept_drift")
 
 
 def measured(verdict: bytes) -> dict[str, Any]:

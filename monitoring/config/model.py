@@ -94,6 +94,7 @@ _USELESS = {
     "event_ids": ("sigmas", "min_rows"),
     "label_coverage": ("sigmas", "min_rows"),
     "label_conflicts": ("sigmas", "min_rows"),
+    "unmatched_labels": ("sigmas", "min_rows"),
 }
 
 
@@ -151,6 +152,11 @@ class Checks(Strict):
         CheckRule(severity="warn", tolerance=0.01, min_rows=1),
         description="Share of labelled rows that were given different labels at one and the same time, so that it is"
         " not known which is right. A label that a later one corrects is no conflict.",
+    )
+    unmatched_labels: CheckRule = Field(
+        CheckRule(severity="info", tolerance=0.05, min_rows=1),
+        description="Share of labels whose event was never captured. Evidence only: several models may share a feed of"
+        " labels.",
     )
     label_delay: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.1, sigmas=3.3),

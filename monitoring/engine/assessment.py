@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from monitoring.baseline import Baseline, baseline_for, version_for
 from monitoring.engine.label_history import age_of, completeness, past_labels
-from monitoring.engine.label_join import JoinReader
+from monitoring.engine.label_join import JoinReader, LabelCounts
 from monitoring.engine.labelled import WindowLabels
 from monitoring.engine.performance import PerformanceReader, Rows
 from monitoring.measure import Measurement
@@ -93,6 +93,7 @@ class Assessment:
 
     Attributes:
         labels: What became of its labels.
+        counts: What became of all labels that may be of its records; None for a model without labels.
         window: Its own rows.
         trailing: Those of the trailing windows.
         outcomes: The labelled rows of the window.
@@ -106,6 +107,7 @@ class Assessment:
     """
 
     labels: WindowLabels
+    counts: LabelCounts | None
     window: Performance
     trailing: Performance
     outcomes: Profile
@@ -148,6 +150,7 @@ class Assessment:
             "ordinary_loss": self.ordinary_loss,
             "window": self.window.to_json(),
             "trailing": self.trailing.to_json(),
+            "labels": self.counts and asdict(self.counts),
             "final": self.final,
             "age_hours": self.age,
             "maturity": self.curve and self.curve.to_json(),
@@ -190,6 +193,7 @@ def assess(
     whole = _merged((found[w].whole for w in past), basis)
     return Assessment(
         labels=own.labels,
+        counts=reader.joins.accounting(window, until) if monitor.config.labels else None,
         window=_performance(basis, own.whole, shares, final=final),
         trailing=_performance(basis, whole, shares, final=final),
         outcomes=basis.profile(own.whole.state),

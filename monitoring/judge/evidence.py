@@ -49,6 +49,8 @@ class Evidence:
         new_columns: Columns that no feature declares.
         labelled: Its records with a label.
         label_conflicts: Those that were given different labels of one time.
+        labels_read: Labels that may be of its records.
+        labels_expired: Those that found no record of any window, and are no longer waited for.
         lateness: Its share of labelled records less what is usual at its age; None where nothing is known of that.
         loss: What the loss is called.
         ordinary_loss: The baseline's mean loss, None without labels in it.
@@ -73,6 +75,8 @@ class Evidence:
     new_columns: tuple[str, ...] = ()
     labelled: int = 0
     label_conflicts: int = 0
+    labels_read: int = 0
+    labels_expired: int = 0
     lateness: Measurement | None = None
     loss: str = ""
     ordinary_loss: float | None = None

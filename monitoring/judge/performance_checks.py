@@ -23,6 +23,7 @@ def run_performance_checks(evidence: Evidence, limits: Limits, config: ModelConf
     yield from _coverage(evidence, checks.label_coverage)
     yield from _delay(evidence, checks.label_delay)
     yield from _conflicts(evidence, checks.label_conflicts)
+    yield from _unmatched(evidence, checks.unmatched_labels)
     yield from _performance(evidence, limits, config)
     yield from _concept(evidence, limits, checks.concept_drift)
 
@@ -74,6 +75,19 @@ def _conflicts(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
     message = f"{evidence.label_conflicts} of {evidence.labelled} labelled rows were given different labels at once."
     status, code = (fired(rule), Code.LABELS_CONFLICT) if beyond else (Status.OK, Code.WITHIN_LIMITS)
     yield Finding("label_conflicts", "", status, code, message, measurement, 0.0, rule.tolerance)
+
+
+def _unmatched(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
+    """Whether labels come for events that nobody has captured."""
+    if rule.severity == "off" or not evidence.labels_read:
+        return
+    share = evidence.labels_expired / evidence.labels_read
+    method = "share of labels that found no record and are no longer waited for"
+    measurement = Measurement("unmatched_labels", share, evidence.labels_read, "high", method)
+    beyond = share > rule.tolerance
+    message = f"{evidence.labels_expired} of {evidence.labels_read} labels belong to no record that was captured."
+    status, code = (fired(rule), Code.LABELS_UNMATCHED) if beyond else (Status.OK, Code.WITHIN_LIMITS)
+    yield Finding("unmatched_labels", "", status, code, message, measurement, 0.0, rule.tolerance)
 
 
 def _concept(evidence: Evidence, limits: Limits, rule: CheckRule) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ class Code(StrEnum):
     LABELS_MISSING = "labels_missing"
     LABELS_LATE = "labels_late"
     LABELS_CONFLICT = "labels_conflict"
+    LABELS_UNMATCHED = "labels_unmatched"
     CONCEPT_DRIFT = "concept_drift"
     WORSE_THAN_AVERAGE = "worse_than_average"
     RANKING_WORSE = "ranking_worse"

@@ -103,7 +103,8 @@ def series(part: Part) -> Figure:
             data.append(_stage_marks(stage, mark, mine))
     if part["ordinary"] is not None and x:
         data.append(_level("ordinary", part["ordinary"], x, "dot"))
-    return data, _layout({"type": "date"}, {})
+    # marks are the same in each series, and the first one explains them
+    return data, _layout({"type": "date"}, {}, showlegend=part["legend"])
 
 
 def _stage_marks(stage: str, mark: dict[str, Any], points: list[Part]) -> dict[str, Any]:
@@ -130,7 +131,12 @@ def _estimates(points: list[Part]) -> dict[str, Any]:
         "text": [f"{p['label']}: estimated without labels<br>{words}" for p, words in zip(points, told, strict=True)],
         "hovertemplate": "%{text}<extra></extra>",
         "line": {"color": INK, "width": 1, "dash": "dot"},
-        "marker": {"symbol": "line-ew-open", "size": 7, "color": INK},
+        # an estimate that is all there is has a mark of its own
+        "marker": {
+            "symbol": "line-ew-open",
+            "size": [0 if p["stage"] == "estimated" else 7 for p in points],
+            "color": INK,
+        },
     }
 
 

@@ -19,6 +19,7 @@ def performance_parts(facts: Facts) -> dict[str, Part]:
     task = facts.config.columns.task
     parts = {f"series:{name}": _series(facts, name) for name in MAIN_NUMBERS[task]}
     parts = {key: part for key, part in parts.items() if any(p["value"] is not None for p in part["points"])}
+    parts = {key: {**part, "legend": not i} for i, (key, part) in enumerate(parts.items())}
     if facts.measured is not None and facts.measured.maturity is not None:
         parts["maturity:labels"] = _maturity(facts, facts.measured.maturity)
     # the first of an odd number is as wide as the page

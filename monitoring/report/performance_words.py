@@ -180,7 +180,7 @@ def _maturity(facts: Facts, measured: Measured) -> str:
     start = f"Of the {plural(maturity['windows'], every)} before, {percent(ever['expected'])} of the rows"
     told = [f"{start} have a label {horizon} after the end ({between}).{_all(maturity)}"]
     if not maturity["settled"]:
-        told.append("Labels were still coming then, so that more of them may come.")
+        told.append("Of the labels, more than 5% came in the second half of this time: some may come later still.")
     told.append(_lateness(facts, measured))
     return "".join(f"<p>{esc(sentence)}</p>" for sentence in told if sentence)
 

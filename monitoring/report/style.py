@@ -76,7 +76,8 @@ padding:14px 18px;margin:14px 0;font-size:1.12rem;overflow-wrap:anywhere}
 .meter.range{margin:.6em 0}
 .stage{font-size:1.3em;line-height:1;margin-right:.35em}
 .verdict.final{border-left-color:#3b7cc4}.verdict.provisional{border-left-color:#3b7cc4;border-left-style:double}
-.verdict.estimated{border-left-color:#3b7cc4;border-left-style:dotted}
+.verdict.estimated{border-left-color:#3b7cc4;border-left-style:dashed}
+.dashboard+script+.cards{margin-top:14px}
 .wide{overflow-x:auto}
 .mm .wide table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.5em 0}
 .mm .wide th{text-align:left;padding:5px 10px 5px 0;font-weight:600;border-bottom:1px solid var(--line)}

@@ -127,7 +127,9 @@ def _decided(facts: Facts) -> str:
 def _labels(facts: Facts) -> str:
     verdict = facts.verdict
     if facts.config.labels is None:
-        return _paragraph("No labels are configured for this model: its performance is not monitored.")
+        estimated = facts.measured is not None and facts.measured.own.stage == "estimated"
+        known = "its performance can only be estimated" if estimated else "its performance is not monitored"
+        return _paragraph(f"No labels are configured for this model: {known}.")
     coverage = verdict.numbers.get("label_coverage")
     share = coverage.value if coverage else None
     joined = verdict.accounting.get("labels", {}).get("joined", 0)
