@@ -49,6 +49,10 @@ bench: .venv/dev  ## time, memory and accuracy beside the limit and beside Evide
 bench-capture: .venv/dev  ## reading captures beside DuckDB, S3 objects at once, a 2 GB object, late records, the writer
 	@$(BIN)/python -m benchmarks.capture
 
+.PHONY: bench-labels
+bench-labels: .venv/dev  ## labels that come late to 30 million predictions, beside reading all ids, and DuckDB (8 GB in .bench)
+	@$(BIN)/python -m benchmarks.labels
+
 .PHONY: bench-peers
 bench-peers: .venv/dev  ## the same rows through five other tools; installs 5 GB into .bench (SIZE=, SEED=)
 	@$(BIN)/python -m benchmarks.peers --size $(SIZE) --seed $(SEED)

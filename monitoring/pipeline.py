@@ -33,7 +33,8 @@ from monitoring.judge import verdict as verdicts
 from monitoring.judge.evidence import Evidence
 from monitoring.judge.judge import Look, judge
 from monitoring.labels.epochs import pin_epochs
-from monitoring.measure.basis import Profile
+from monitoring.measure.basis import Numbers, Profile
+from monitoring.measure.series import Performance
 from monitoring.monitor import Monitor
 from monitoring.profile import ProfileSpec, WindowProfile
 from monitoring.window import LENGTHS, Window
@@ -178,6 +179,8 @@ def _evidence(
         missing_columns=own.counts.columns_at_fault(own.counts.missing_columns),
         changed_columns=own.counts.columns_at_fault(own.counts.changed_columns),
         new_columns=own.counts.new_columns,
+        numbers=_judged(assessment.window),
+        trailing_numbers=_judged(assessment.trailing),
         labelled=labels.labelled,
         label_conflicts=labels.conflicting,
         labels_read=assessment.counts.read if assessment.counts else 0,
@@ -188,6 +191,11 @@ def _evidence(
         concept_gap=assessment.concept_gap,
         segment_gaps=assessment.segment_gaps,
     )
+
+
+def _judged(performance: Performance) -> Numbers:
+    """The numbers that checks look at, where they are not the realised ones."""
+    return performance.numbers if performance.stage == "provisional" else {}
 
 
 def _look(

@@ -181,6 +181,8 @@ def assess(
         reader: What to share between the looks of one run.
     """
     basis = reader.windows.basis(baseline)
+    if monitor.config.labels is None and until > window:
+        return _not_assessed(monitor, window, until, basis)
     found = {w: reader.windows.window(w, until, baseline) for w in dict.fromkeys([*past, window])}
     own = found[window]
     threshold = monitor.config.labels.final_coverage if monitor.config.labels else None
@@ -189,13 +191,14 @@ def assess(
     final = until >= monitor.final_epoch(window) or reached
     age = age_of(monitor, window, until)
     curve = past_labels(monitor, reader.joins, window, until, basis) if monitor.config.labels else None
-    shares = completeness(curve, age, basis)
+    # older windows have more of their labels
+    over = _over_windows([(found[w].whole.rows, completeness(curve, age_of(monitor, w, until))) for w in past])
     whole = _merged((found[w].whole for w in past), basis)
     return Assessment(
         labels=own.labels,
         counts=reader.joins.accounting(window, until) if monitor.config.labels else None,
-        window=_performance(basis, own.whole, shares, final=final),
-        trailing=_performance(basis, whole, shares, final=final),
+        window=_performance(basis, own.whole, completeness(curve, age), final=final),
+        trailing=_performance(basis, whole, over, final=final),
         outcomes=basis.profile(own.whole.state),
         trailing_outcomes=basis.profile(whole.state),
         basis=basis,
@@ -205,12 +208,31 @@ def assess(
         lateness=lateness(curve, own.labels.records, own.labels.labelled, age, age) if curve else None,
         segments={
             segment: {
-                value: _performance(basis, rows, shares, final=final)
+                value: _performance(basis, rows, over, final=final)
                 for value, rows in _by_value([found[w].segments[segment] for w in past], basis).items()
                 if rows.rows >= LEAST_LABELLED
             }
             for segment in own.segments
         },
+    )
+
+
+def _not_assessed(monitor: Monitor, window: Window, until: Window, basis: Basis) -> Assessment:
+    """Nothing: records that came late do not change an estimate by so much that the others should be read again."""
+    nothing, empty = Performance("unknown", 0, 0, {}), basis.profile(basis.empty())
+    age = age_of(monitor, window, until)
+    labels = WindowLabels(0, 0, 0, 0, 0)
+    return Assessment(
+        labels, None, nothing, nothing, empty, empty, basis, final=True, age=age, curve=None, lateness=None
+    )
+
+
+def _over_windows(parts: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """By class, the share of its labels that is known by now in windows of several ages, each with its rows."""
+    rows = sum(count for count, _ in parts)
+    names = {name for _, shares in parts for name in shares}
+    return (
+        {name: sum(count * shares.get(name, 1.0) for count, shares in parts) / rows for name in names} if rows else {}
     )
 
 

@@ -18,6 +18,8 @@ from monitoring.window import Window
 # So many windows tell how labels come
 WINDOWS = 60
 _HOUR = timedelta(hours=1)
+# The least completeness that is believed; and how far classes have to differ from the mean to differ at all
+_LEAST, _DEVIATIONS, _LEAST_DIFFERENCE = 0.1, 3.5, 0.02
 
 
 def delays_of(monitor: Monitor, joins: JoinReader, window: Window, until: Window, basis: Basis) -> DelayProfile:
@@ -72,8 +74,19 @@ def past_labels(
     return maturity_curve(observed)
 
 
-def completeness(curve: MaturityCurve | None, age: float, basis: Basis) -> dict[str, float]:
-    """By class, the share of its labels that is expected to be known at an age; at least a tenth."""
-    if curve is None:
+def completeness(curve: MaturityCurve | None, age: float) -> dict[str, float]:
+    """By class, the share of its labels that is expected to be known at an age, at least a tenth.
+
+    Nothing where classes do not differ beyond chance: then it does not matter, and would only add noise.
+    """
+    if curve is None or len(curve.groups) < 2:
         return {}
-    return {name: float(np.clip(curve.completeness(age, name), 0.1, 1.0)) for name in basis.groups}
+    shares = {name: float(np.clip(curve.completeness(age, name), _LEAST, 1.0)) for name in curve.groups}
+    rows = curve.labelled[: len(curve.groups)].astype(np.float64)
+    found = np.array([shares[name] for name in curve.groups])
+    if not rows.sum():
+        return {}
+    mean = float(found @ rows / rows.sum())
+    error = np.sqrt((mean * (1 - mean) + 1 / (rows + 1)) / (rows + 1))
+    differs = (np.abs(found - mean) > np.maximum(_DEVIATIONS * error, _LEAST_DIFFERENCE)).any()
+    return shares if differs else {}

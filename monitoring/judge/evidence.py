@@ -47,6 +47,8 @@ class Evidence:
         missing_columns: Features that the records do not have.
         changed_columns: Features whose values no longer parse.
         new_columns: Columns that no feature declares.
+        numbers: The performance of its own rows, as far as labels tell it: see `monitoring.measure.series`.
+        trailing_numbers: The same of the trailing windows.
         labelled: Its records with a label.
         label_conflicts: Those that were given different labels of one time.
         labels_read: Labels that may be of its records.
@@ -73,6 +75,8 @@ class Evidence:
     missing_columns: tuple[str, ...] = ()
     changed_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = ()
+    numbers: Mapping[str, Measurement] = field(default_factory=dict)
+    trailing_numbers: Mapping[str, Measurement] = field(default_factory=dict)
     labelled: int = 0
     label_conflicts: int = 0
     labels_read: int = 0

@@ -14,6 +14,13 @@ from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.measure.performance import Z95, performance
 
+_METRICS = {
+    "worse_than_average": "brier_skill",
+    "ranking": "roc_auc",
+    "calibration": "calibration",
+    "accuracy": "accuracy",
+    "error": "mae",
+}
 _CODES = {"ranking": Code.RANKING_WORSE, "accuracy": Code.ACCURACY_WORSE, "error": Code.ERROR_LARGER}
 
 
@@ -32,7 +39,7 @@ def performance_alone(evidence: Evidence, limits: Limits, config: ModelConfig) -
     """How the performance checks turn out on the window's rows alone."""
     if config.labels is None:
         return []
-    alone = replace(evidence, trailing_outcomes=evidence.outcomes, windows=1)
+    alone = replace(evidence, trailing_outcomes=evidence.outcomes, trailing_numbers=evidence.numbers, windows=1)
     return [finding.status for finding in _performance(alone, limits, config)]
 
 
@@ -149,10 +156,15 @@ def tail(sigmas: float) -> float:
 
 
 def _performance(evidence: Evidence, limits: Limits, config: ModelConfig) -> Iterator[Finding]:
-    """Each number that is judged, over the trailing windows."""
-    numbers = performance(evidence.trailing_outcomes)
+    """Each number that is judged, over the trailing windows.
+
+    While labels are missing, rows that have none count with what is expected of them: those of one class may be
+    slower, and the others alone would say something else of every window.
+    """
+    numbers = dict(evidence.trailing_numbers or performance(evidence.trailing_outcomes))
     rows, windows = evidence.trailing_outcomes.rows, evidence.windows
-    for check, measurement in block.outcome(evidence.trailing_outcomes).items():
+    for check, realised in block.outcome(evidence.trailing_outcomes).items():
+        measurement = evidence.trailing_numbers.get(_METRICS[check], realised)
         rule: CheckRule = getattr(config.checks, check)
         if rule.severity == "off":
             continue

@@ -97,6 +97,7 @@ class MaturityCurve:
         rows: Rows of each past window, shape (w,).
         youngest: The age of its youngest row, shape (w,).
         known: Labels by each age, shape (w, k); of no meaning where the window was younger.
+        labelled: Labels of each group, shape (groups + 1,).
     """
 
     ages: FloatArray
@@ -106,6 +107,7 @@ class MaturityCurve:
     rows: IntArray
     youngest: FloatArray
     known: IntArray
+    labelled: IntArray
 
     @property
     def horizon(self) -> float:
@@ -264,7 +266,8 @@ def maturity_curve(observed: Sequence[Observed]) -> MaturityCurve | None:
     total = counts.sum(axis=2)
     by_group = np.stack([_completeness(counts[:, :, g], counted) for g in range(len(groups) + 1)])
     known = total.cumsum(axis=1)
-    return MaturityCurve(ages, _shares(total, known, rows, counted), groups, by_group, rows, youngest, known)
+    shares, labelled = _shares(total, known, rows, counted), counts.sum(axis=(0, 1))
+    return MaturityCurve(ages, shares, groups, by_group, rows, youngest, known, labelled)
 
 
 def _shares(counts: IntArray, known: IntArray, rows: IntArray, counted: BoolArray) -> FloatArray:

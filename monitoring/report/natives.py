@@ -42,6 +42,7 @@ class Sample:
         numeric: Numeric columns to show.
         categorical: Categorical columns to show.
         remarks: What had to be left out.
+        show_rows: Whether values of single rows may be drawn.
     """
 
     current: pd.DataFrame
@@ -49,6 +50,7 @@ class Sample:
     numeric: list[str]
     categorical: list[str]
     remarks: tuple[str, ...]
+    show_rows: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Exploration:
         rows: Rows of the window in the sample.
         baseline_rows: Rows of the baseline in the sample.
         remarks: What had to be left out.
+        show_rows: Whether values of single rows may be drawn.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -123,7 +126,12 @@ def draw_sample(monitor: Monitor, facts: Facts) -> Sample:
         if empty:
             remarks.append(f"Column {name} has too few usable values in the {' and in the '.join(empty)}: left out.")
             (numeric if name in numeric else categorical).remove(name)
-    return Sample(current, reference, numeric, categorical, tuple(remarks))
+    show_rows = facts.least_rows == 1
+    if monitor.config.columns.task == "regression" and monitor.config.labels is not None and not show_rows:
+        remarks.append(
+            "Of the regression's quality only means are drawn: the other pictures show errors of single rows."
+        )
+    return Sample(current, reference, numeric, categorical, tuple(remarks), show_rows)
 
 
 def _label(labels: pa.Array, columns: Columns) -> pa.Array:
@@ -265,8 +273,7 @@ def _labelled(sample: Sample, kinds: dict[str, type], **definition: Any) -> Iter
     for where, frame in (("window", sample.current), ("baseline", sample.reference)):
         labelled = frame[[*kinds]].dropna().astype(kinds)
         if labelled[_LABEL].nunique() < 2:
-            different = "rows with different labels" if "regression" in definition else "labelled rows of both classes"
-            raise ValueError(f"the sample of the {where} needs {different}")
+            raise ValueError(f"the sample of the {where} needs labelled rows, and two different labels")
         data = DataDefinition(**nothing, **definition)
         yield Dataset.from_pandas(labelled.reset_index(drop=True), data_definition=data)
 
@@ -297,10 +304,11 @@ def _multiclass(sample: Sample) -> Any:
 
 def _regression(sample: Sample) -> Any:
     from evidently import Regression, Report
-    from evidently.presets import RegressionPreset
+    from evidently.presets import RegressionPreset, RegressionQuality
 
     numbers = Regression(target=_LABEL, prediction=_SCORE)
-    return Report([RegressionPreset()]), *_labelled(sample, {_LABEL: float, _SCORE: float}, regression=[numbers])
+    preset = RegressionPreset() if sample.show_rows else RegressionQuality()
+    return Report([preset]), *_labelled(sample, {_LABEL: float, _SCORE: float}, regression=[numbers])
 
 
 _QUALITY: dict[Task, tuple[str, Callable[[Sample], Any]]] = {

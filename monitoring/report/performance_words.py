@@ -35,6 +35,12 @@ _CORRECTED = "Rows without a label are estimated, and the labels that have come 
 _NEARLY_ALL = 0.99
 _MOST_FEATURES = 10
 _PARTS = ("mix", "rate", "new")
+# Parts of the change are told to two digits of a fifth of the largest one
+_SHOWN_PARTS = 5
+_INTERVALS = (
+    "The interval of an estimated or a provisional number says what it may be once all labels of these rows have come;"
+    " that of a final one, what chance does among so many rows."
+)
 
 
 def stage_sentence(measured: Measured, config: ModelConfig) -> str:
@@ -120,7 +126,8 @@ def performance_cards(facts: Facts) -> str:
     cards = "".join(
         f'<section class="card full"><h2>{esc(t)}</h2>{body}</section>' for t, body in bodies.items() if body
     )
-    return f'<div class="cards">{cards}</div>' if cards else ""
+    note = f'<p class="soft small">{_INTERVALS}</p>'
+    return f'{note}<div class="cards">{cards}</div>' if cards else note
 
 
 def _table(header: Iterable[str], rows: Iterable[str]) -> str:
@@ -263,7 +270,7 @@ def _decomposition(explanation: Mapping[str, Any], measured: Measured) -> str:
         return ""
     change = explanation["loss_now"] - explanation["loss_before"]
     extent = max(_extent(feature) for feature in features)
-    digits = digits_of(extent)
+    digits = digits_of(extent / _SHOWN_PARTS)
     told = (
         f"The {measured.loss_title} has gone from {short(explanation['loss_before'])} in the baseline to"
         f" {short(explanation['loss_now'])}: {signed(change, digits)}. Each feature splits this change in its own way."

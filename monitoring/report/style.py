@@ -77,7 +77,6 @@ padding:14px 18px;margin:14px 0;font-size:1.12rem;overflow-wrap:anywhere}
 .stage{font-size:1.3em;line-height:1;margin-right:.35em}
 .verdict.final{border-left-color:#3b7cc4}.verdict.provisional{border-left-color:#3b7cc4;border-left-style:double}
 .verdict.estimated{border-left-color:#3b7cc4;border-left-style:dashed}
-.dashboard+script+.cards{margin-top:14px}
 .wide{overflow-x:auto}
 .mm .wide table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.5em 0}
 .mm .wide th{text-align:left;padding:5px 10px 5px 0;font-weight:600;border-bottom:1px solid var(--line)}
@@ -97,7 +96,8 @@ h2.big{font-size:1.3rem;margin:26px 0 8px}
 .mm details>summary{cursor:pointer;font-size:1.15rem;font-weight:600;padding:10px 0}
 .notice{background:var(--notice,#fff8e6);border:1px solid #b99f4a;border-radius:8px;padding:10px 16px;margin:8px 0 14px}
 .mm dl{display:grid;grid-template-columns:auto 1fr;gap:2px 14px;margin:.4em 0}.mm dd{margin:0}.mm dt{color:var(--soft)}
-@media(max-width:800px){.cards{grid-template-columns:1fr}.mm{padding:12px 10px}.move{grid-template-columns:1fr}}
+@media(max-width:800px){.cards{grid-template-columns:minmax(0,1fr)}
+.mm{padding:12px 10px}.move{grid-template-columns:1fr}}
 """
 
 
