@@ -99,7 +99,7 @@ def label_run(monitor: Any, join: Clock, whole: Clock) -> dict[str, dict[str, fl
                 continue
             rows = reader.window(window, last, baseline).whole
             curve = past_labels(monitor, joins, window, last, basis)
-            shares = completeness(curve, age_of(monitor, window, last), basis)
+            shares = completeness(curve, age_of(monitor, window, last))
             final = last >= monitor.final_epoch(window)
             found[window.label] = performance_of(basis, rows.state, rows.rows, rows.labelled, shares, final=final)
     return {
@@ -131,34 +131,21 @@ def _labels(path: Path) -> int:
     return int(pyarrow.json.read_json(path, parse_options=how).num_rows)
 
 
-def full_join(home: str, lookback: int, new: str, over: int) -> dict[str, Any]:
-    """DuckDB: all predictions with all labels so far, on the ids as they are; the numbers of each day."""
-    import duckdb as database
-
-    connection = database.connect()
-    connection.execute(f"SET threads = {THREADS}")
-    store = Path(home) / f"state-{lookback}"
-    labels = [str(path) for root in (store / "labels", Path(new)) for path in sorted(root.rglob("labels.parquet"))]
-    clock = Clock()
-    with clock.running():
-        found = connection.execute(
-            """
-            SELECT strftime(event_time::DATE, '%Y-%m-%d') AS day, count(*) AS labelled,
-                avg((prediction = (label = 1))::INTEGER) AS accuracy, avg((score - label) ** 2) AS brier
-            FROM read_parquet($predictions) JOIN read_parquet($labels) USING (event_id)
-            GROUP BY day ORDER BY day""",
-            {"predictions": [str(path) for path in parts(store, over)], "labels": labels},
-        ).fetchall()
-    days = {day: {"labelled": n, "accuracy": accuracy, "brier": brier} for day, n, accuracy, brier in found}
-    return {"wall": clock.wall, "cpu": clock.cpu, "days": days}
+def _full_join(world: World) -> dict[str, Any]:
+    """What DuckDB takes, and finds."""
+    store = world.state(DAYS)
+    roots = (store / "labels", world.new_labels(LABELS, DAYS, "parquet"))
+    labels = [str(path) for root in roots for path in sorted(root.rglob("labels.parquet"))]
+    predictions = [str(path) for path in parts(store, DAYS)]
+    about = {"predictions": predictions, "labels": labels, "threads": THREADS}
+    return in_fresh_process("full_join.run", python=str(duckdb_environment()), **about)
 
 
 def measure(world: World, rounds: int) -> tuple[dict[str, float], list[list[str]]]:
     """The figures, and a row for each case; everything takes turns, in fresh processes."""
     for lookback, count, kind in CASES.values():
         world.state(lookback)
-        new = world.new_labels(count, min(lookback, DAYS), kind)
-    python, new = str(duckdb_environment()), world.new_labels(LABELS, DAYS, "parquet")
+        world.new_labels(count, min(lookback, DAYS), kind)
     runs: dict[str, list[dict[str, Any]]] = {title: [] for title in CASES}
     theirs = []
     for turn in range(1, rounds + 1):
@@ -169,8 +156,7 @@ def measure(world: World, rounds: int) -> tuple[dict[str, float], list[list[str]
             about = {"lookback": lookback, "count": count, "kind": kind}
             runs[title].append(in_fresh_process("labels.run", home=str(world.home), rows=world.rows, **about))
         print(f"  round {turn} of {rounds}: DuckDB", flush=True)
-        arguments = {"home": str(world.home), "lookback": DAYS, "new": str(new), "over": DAYS}
-        theirs.append(in_fresh_process("labels.full_join", python=python, **arguments))
+        theirs.append(_full_join(world))
         compare(runs[MAIN][-1]["days"], theirs[-1]["days"])
     medians = {title: _medians(results) for title, results in runs.items()}
     main, double = medians[MAIN], medians[DOUBLE]

@@ -183,6 +183,7 @@ def assess(
     basis = reader.windows.basis(baseline)
     if monitor.config.labels is None and until > window:
         return _not_assessed(monitor, window, until, basis)
+    past = past if monitor.config.labels else [window]  # an estimate needs no others
     found = {w: reader.windows.window(w, until, baseline) for w in dict.fromkeys([*past, window])}
     own = found[window]
     threshold = monitor.config.labels.final_coverage if monitor.config.labels else None

@@ -263,8 +263,8 @@ def _summary(sample: Sample) -> Any:
     return Report([DataSummaryPreset()]), _dataset(sample.current, sample), _dataset(sample.reference, sample)
 
 
-def _labelled(sample: Sample, kinds: dict[str, type], **definition: Any) -> Iterator[Any]:
-    """The rows of the window and of the baseline that have values in all of these columns."""
+def _labelled(sample: Sample, kinds: dict[str, type], least: int = 2, **definition: Any) -> Iterator[Any]:
+    """The rows of the window and of the baseline that have values in all of these columns, and enough labels."""
     from evidently import DataDefinition, Dataset
 
     nothing: dict[str, list[str]] = {
@@ -272,8 +272,8 @@ def _labelled(sample: Sample, kinds: dict[str, type], **definition: Any) -> Iter
     }
     for where, frame in (("window", sample.current), ("baseline", sample.reference)):
         labelled = frame[[*kinds]].dropna().astype(kinds)
-        if labelled[_LABEL].nunique() < 2:
-            raise ValueError(f"the sample of the {where} needs labelled rows, and two different labels")
+        if labelled[_LABEL].nunique() < least:
+            raise ValueError(f"the sample of the {where} needs labelled rows with {least} different labels")
         data = DataDefinition(**nothing, **definition)
         yield Dataset.from_pandas(labelled.reset_index(drop=True), data_definition=data)
 
@@ -297,9 +297,9 @@ def _multiclass(sample: Sample) -> Any:
     classes = MulticlassClassification(
         target=_LABEL, prediction_labels=_PREDICTION, prediction_probas=None, labels=None
     )
-    return Report([ClassificationPreset()]), *_labelled(
-        sample, {_LABEL: object, _PREDICTION: object}, classification=[classes]
-    )
+    kinds: dict[str, type] = {_LABEL: object, _PREDICTION: object}
+    # of two classes it would have to know which one is positive
+    return Report([ClassificationPreset()]), *_labelled(sample, kinds, 3, classification=[classes])
 
 
 def _regression(sample: Sample) -> Any:

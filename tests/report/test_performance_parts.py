@@ -9,16 +9,41 @@ from typing import Any
 import pytest
 
 from monitoring import history, pipeline
+from monitoring.config import ModelConfig
 from monitoring.report import drawing
 from monitoring.report.facts import gather
 from monitoring.report.page import render
 from monitoring.report.performance_parts import performance_parts
+from monitoring.report.text import CHECK_OF, CHECK_WORDS, MAIN_NUMBERS, NUMBER_WORDS
+from monitoring.store.local import LocalStore
+from tests.conftest import World
 
 MakeWorld = Callable[..., Any]
+SETTINGS: dict[str, Any] = {
+    "name": "toy",
+    "schedule": {"every": "day", "settle": "6h", "start": "2024-01-11"},
+    "trailing": 3,
+    "capture": {"uri": "captures/toy"},
+    "labels": {"uri": "labels/toy", "horizon": "2d"},
+    "columns": {"features": {"amount": "numeric", "age": "numeric", "country": "categorical"}},
+    "baseline": {"uri": "training/toy.parquet"},
+}
 
 
-def test_the_series_shows_what_was_known_at_the_time(judged: Any) -> None:
-    facts = gather(judged.monitor, judged.window(2), 1)
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Four judged days, which these tests only read."""
+    store = LocalStore(tmp_path_factory.mktemp("known") / "store")
+    world = World(store, ModelConfig.model_validate(SETTINGS))
+    world.train()
+    world.play(*range(4))
+    for number in range(4):
+        pipeline.run_window(world.monitor, world.window(number))
+    return world
+
+
+def test_the_series_shows_what_was_known_at_the_time(known: World) -> None:
+    facts = gather(known.monitor, known.window(2), 1)
     assert [(point.window.label, point.revision) for point in facts.series] == [
         ("2024-01-11", 3),
         ("2024-01-12", 2),
@@ -26,16 +51,16 @@ def test_the_series_shows_what_was_known_at_the_time(judged: Any) -> None:
     ]
     points = performance_parts(facts)["series:roc_auc"]["points"]
     assert [point["stage"] for point in points] == ["final", "provisional", "provisional"]
-    for point, known in zip(points, facts.series, strict=True):
-        assert point["value"] == known.performance.numbers["roc_auc"].value
-        assert point["estimate"] == known.performance.estimated["roc_auc"].value
+    for point, at_the_time in zip(points, facts.series, strict=True):
+        assert point["value"] == at_the_time.performance.numbers["roc_auc"].value
+        assert point["estimate"] == at_the_time.performance.estimated["roc_auc"].value
         assert point["low"] <= point["value"] <= point["high"]
-    later = gather(judged.monitor, judged.window(2), 2)
+    later = gather(known.monitor, known.window(2), 2)
     assert [point.revision for point in later.series] == [3, 3, 2]
 
 
-def test_a_number_of_few_rows_is_no_point(judged: Any) -> None:
-    facts = gather(judged.monitor, judged.window(2), 1)
+def test_a_number_of_few_rows_is_no_point(known: World) -> None:
+    facts = gather(known.monitor, known.window(2), 1)
     own = facts.series[0].performance
     few = replace(own, numbers={"roc_auc": replace(own.numbers["roc_auc"], rows=4)}, estimated={})
     facts = replace(facts, series=(replace(facts.series[0], performance=few), *facts.series[1:]))
@@ -43,8 +68,8 @@ def test_a_number_of_few_rows_is_no_point(judged: Any) -> None:
     assert set(performance_parts(replace(facts, series=facts.series[:1]))) == {"maturity:labels"}
 
 
-def test_marks_differ_by_stage(judged: Any) -> None:
-    part = performance_parts(gather(judged.monitor, judged.window(2), 1))["series:roc_auc"]
+def test_marks_differ_by_stage(known: World) -> None:
+    part = performance_parts(gather(known.monitor, known.window(2), 1))["series:roc_auc"]
     points = [{**p, "stage": stage} for p, stage in zip(part["points"], drawing._STAGES, strict=True)]
     data, _ = drawing.series({**part, "points": points})
     marks = {trace["name"]: trace["marker"]["symbol"] for trace in data if trace.get("mode") == "markers"}
@@ -58,8 +83,8 @@ def test_marks_differ_by_stage(judged: Any) -> None:
     assert all("2024-01-1" in text for trace in data for text in trace.get("text", []))
 
 
-def test_the_maturity_curve_has_the_window_on_it(judged: Any) -> None:
-    facts = gather(judged.monitor, judged.window(3), 1)
+def test_the_maturity_curve_has_the_window_on_it(known: World) -> None:
+    facts = gather(known.monitor, known.window(3), 1)
     part = performance_parts(facts)["maturity:labels"]
     data, _ = drawing.maturity(part)
     own = next(trace for trace in data if trace.get("name") == "this day")
@@ -69,8 +94,8 @@ def test_the_maturity_curve_has_the_window_on_it(judged: Any) -> None:
     assert usual["y"] == sorted(usual["y"])
 
 
-def test_the_first_of_an_odd_number_of_pictures_is_wide(judged: Any) -> None:
-    parts = performance_parts(gather(judged.monitor, judged.window(3), 1))
+def test_the_first_of_an_odd_number_of_pictures_is_wide(known: World) -> None:
+    parts = performance_parts(gather(known.monitor, known.window(3), 1))
     assert [part["wide"] for part in parts.values()] == [True, False, False]
     assert [part["legend"] for part in parts.values() if "legend" in part] == [True, False]
 
@@ -104,8 +129,6 @@ def test_a_model_without_labels_is_estimated(make_world: MakeWorld) -> None:
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_every_main_number_has_words(task: Any) -> None:
-    from monitoring.report.text import CHECK_OF, CHECK_WORDS, MAIN_NUMBERS, NUMBER_WORDS
-
     assert set(MAIN_NUMBERS[task]) <= set(NUMBER_WORDS[task])
     assert set(CHECK_OF[task]) <= set(NUMBER_WORDS[task])
     assert set(CHECK_OF[task].values()) <= set(CHECK_WORDS)

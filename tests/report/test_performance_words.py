@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from monitoring.config import ModelConfig
+from monitoring.judge import Status, Verdict
 from monitoring.measure import Measurement
 from monitoring.measure.series import Performance, Stage
-from monitoring.report.facts import Facts, gather
+from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.report.facts import Facts
 from monitoring.report.measured import Measured
 from monitoring.report.performance_words import _pieces, performance_cards, performance_line, stage_sentence
+from monitoring.window import Window
+from tests.conftest import FIRST_DAY
 
 MakeConfig = Callable[..., ModelConfig]
 AUC, BRIER = (0.812, 0.79, 0.834), (0.15, 0.14, 0.16)
@@ -43,8 +47,27 @@ def words_of(page: str) -> str:
 
 
 @pytest.fixture
-def facts(judged: Any) -> Facts:
-    return gather(judged.monitor, judged.window(3), 1)
+def facts(make_config: MakeConfig) -> Facts:
+    """A window of 300 rows, of which 62 % have a label."""
+    window = Window(FIRST_DAY, "day")
+    verdict = Verdict(
+        model="toy",
+        window=window,
+        revision=1,
+        as_of=window.end,
+        final=False,
+        status=Status.OK,
+        own_performance=Status.OK,
+        headline="",
+        findings=(),
+        numbers={"label_coverage": number("label_coverage", 0.62, None, None)},
+        trailing={},
+        trailing_windows=("2024-01-09", "2024-01-10", "2024-01-11"),
+        accounting={},
+        inputs={},
+    )
+    nothing = WindowProfile.empty(ProfileSpec({}))
+    return Facts(make_config(), verdict, None, None, nothing, nothing, (verdict,))
 
 
 # --- the stage
@@ -108,15 +131,13 @@ MATURITY = {
 
 
 def test_how_labels_come_is_told(facts: Facts) -> None:
-    coverage = facts.verdict.numbers["label_coverage"].value or 0.0
     late = Measurement("label_lateness", -0.2, 300, "low", "", -0.3, -0.1, p_value=0.001)
     own = measured(performance("provisional"), maturity=MATURITY, lateness=late)
     words = words_of(performance_cards(replace(facts, measured=own)))
     assert "Of the 9 days before, 80.0% of the rows have a label 5 days after the end (70.0% to 90.0% of one" in words
     assert "Nearly all of these (99%) had come after 4 days." in words
     assert "some may come later still" in words
-    usual = f"{100 * (coverage + 0.2):.1f}% ({100 * (coverage + 0.1):.1f}% to {100 * min(coverage + 0.3, 1):.1f}%)"
-    assert f"where {usual} are usual: fewer than usual." in words
+    assert "This day has 62.0% after 30 hours, where 82.0% (72.0% to 92.0%) are usual: fewer than usual." in words
 
 
 def test_a_window_whose_labels_come_as_usual_raises_nothing(facts: Facts) -> None:

@@ -22,6 +22,8 @@ import pytest
 
 from monitoring import history, pipeline
 from monitoring.baseline import create_baseline
+from monitoring.capture import write_captures
+from monitoring.capture.writer import write_labels
 from monitoring.report import load_rows, write_report
 from monitoring.report.facts import gather
 from monitoring.report.metrics import run_metrics
@@ -230,6 +232,59 @@ def test_a_model_that_is_not_binary_is_reported(make_world: MakeWorld, task: str
     page = page_of(world, 0)
     assert HEADING in page
     assert "could not be computed" not in page
+
+
+def _classes(countries: list[str], ones: list[bool]) -> list[str]:
+    """Three classes, spelled as numbers are captured."""
+    return ["2.5" if country == "de" else "1.5" if one else "0.5" for country, one in zip(countries, ones, strict=True)]
+
+
+def _play_classes(world: Any) -> None:
+    """A day and training rows of a model with three classes."""
+    table = pq.read_table(io.BytesIO(training_rows()))
+    countries, scores = table["country"].to_pylist(), table["score"].to_pylist()
+    table = table.drop_columns("label")
+    table = table.append_column("class", [_classes(countries, [score > 0.5 for score in scores])])
+    truth = [label == "1" for label in pq.read_table(io.BytesIO(training_rows()))["label"].to_pylist()]
+    sink = io.BytesIO()
+    pq.write_table(table.append_column("label", [_classes(countries, truth)]), sink)
+    world.monitor.store.put("training/toy.parquet", sink.getvalue())
+    items = world.inferences(0)
+    said = _classes([item.features[2] for item in items], [item.score > 0.5 for item in items])
+    answers = [replace(item, score=float(name)) for item, name in zip(items, said, strict=True)]
+    write_captures(world.monitor.store, "captures/toy", answers)
+    country = {item.event_id: item.features[2] for item in items}
+    labels = [(key, *_classes([country[key]], [label == "1"]), moment) for key, label, moment in world.labels(0)]
+    write_labels(world.monitor.store, "labels/toy", labels)
+
+
+def test_performance_of_several_classes_is_reported(make_world: MakeWorld) -> None:
+    columns = {"task": "multiclass", "outputs": ["class"], "score": "", "prediction": "class"}
+    world = make_world(columns=columns, report={"native": "always"})
+    _play_classes(world)
+    create_baseline(world.monitor)
+    pipeline.run_window(world.monitor, world.window(0))
+    page = page_of(world, 0)
+    accuracy = gather(world.monitor, world.window(0), 1).measured.own.numbers["accuracy"].value  # type: ignore[union-attr]
+    assert f"after the end of the day. Accuracy {accuracy:.3f} [" in words_of(page)
+    assert accuracy > 0.8
+    assert "Classification quality" in page
+    assert "could not be computed" not in page
+
+
+def test_performance_of_a_regression_is_reported(make_world: MakeWorld) -> None:
+    world = make_world(columns={"task": "regression"}, report={"native": "always"})
+    world.train()
+    world.play(0)
+    pipeline.run_window(world.monitor, world.window(0))
+    page = page_of(world, 0)
+    assert "after the end of the day. Mean absolute error 0.3" in words_of(page)
+    assert "Regression quality" in page
+    assert "could not be computed" not in page
+    assert "only means are drawn" in page
+    assert "Max Error" not in page
+    shown = with_settings(world, make_world, columns={"task": "regression", "privacy": {"show_rows": True}})
+    assert "Max Error" in page_of(shown, 0)
 
 
 def test_a_model_without_scores_is_reported(make_world: MakeWorld) -> None:
