@@ -142,7 +142,7 @@ def measure_and_judge(monitor: Monitor, revision: Revision, reader: LookReader |
     reference = baseline.reference if baseline else None
     verdict = judge(look, evidence, reference, monitor.config)
     explanation = None
-    if baseline is not None and assessment.trailing.labelled and _wants_a_reason(verdict):
+    if baseline is not None and baseline.basis and assessment.trailing.labelled and _wants_a_reason(verdict):
         drifted = [finding.subject for finding in verdict.findings if finding.code is Code.FEATURE_DRIFT]
         explanation = explain(assessment, window, until, baseline, [*past], drifted, reader)
         evidence = replace(evidence, diagnosis=explanation.diagnosis.sentence)

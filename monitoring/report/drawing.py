@@ -130,7 +130,7 @@ def _estimates(points: list[Part]) -> dict[str, Any]:
         "y": [point["estimate"] for point in points],
         "text": [f"{p['label']}: estimated without labels<br>{words}" for p, words in zip(points, told, strict=True)],
         "hovertemplate": "%{text}<extra></extra>",
-        "line": {"color": INK, "width": 1, "dash": "dot"},
+        "line": {"color": INK, "width": 1.5},
         # an estimate that is all there is has a mark of its own
         "marker": {
             "symbol": "line-ew-open",
