@@ -145,7 +145,8 @@ def measure_and_judge(monitor: Monitor, revision: Revision, reader: LookReader |
     if baseline is not None and baseline.basis and assessment.trailing.labelled and _wants_a_reason(verdict):
         drifted = [finding.subject for finding in verdict.findings if finding.code is Code.FEATURE_DRIFT]
         explanation = explain(assessment, window, until, baseline, [*past], drifted, reader)
-        evidence = replace(evidence, diagnosis=explanation.diagnosis.sentence)
+        if explanation.diagnosis.kind in ("concept drift", "both"):
+            evidence = replace(evidence, diagnosis=explanation.diagnosis.sentence)
         verdict = judge(look, evidence, reference, monitor.config)
     _write_measured(monitor, verdict, assessment, explanation, baseline)
     _decide(monitor, verdict, revision, baseline)

@@ -14,6 +14,7 @@ from monitoring.engine.label_history import age_of, completeness, past_labels
 from monitoring.engine.label_join import JoinReader, LabelCounts
 from monitoring.engine.labelled import WindowLabels
 from monitoring.engine.performance import PerformanceReader, Rows
+from monitoring.judge.performance_checks import among_windows, tail
 from monitoring.measure import Measurement
 from monitoring.measure.basis import Basis, Profile
 from monitoring.measure.cell_names import cell_name
@@ -42,6 +43,7 @@ class LookReader:
     def __init__(self, monitor: Monitor) -> None:
         self.joins = JoinReader(monitor)
         self.windows = PerformanceReader(monitor)
+        self.config = monitor.config
         self._monitor = monitor
         self._baselines: dict[str, Baseline | None] = {}
 
@@ -275,10 +277,14 @@ def explain(
     parts = (reader.windows.losses(w, until, baseline) for w in past)
     whole = reduce(LossByBin.merge, parts, LossByBin.empty(_sizes(own), basis.largest))
     decomposition = decompose(_of_features(basis.losses), _of_features(whole))
+    rule, gap = reader.config.checks.concept_drift, assessment.concept_gap
+    ordinary = baseline.reference.limits.spread("concept_drift", max(len(past), 1))
     diagnosis = diagnose(
         decomposition,
-        assessment.concept_gap,
+        among_windows(gap, ordinary) if gap and gap.value is not None and gap.standard_error is not None else gap,
         drifted,
+        least=rule.tolerance * (assessment.ordinary_loss or 0.0),
+        level=tail(rule.sigmas),
         loss=basis.loss_title,
         cell_name=lambda feature, cell: cell_name(spec.features[feature], cell),
     )

@@ -111,7 +111,7 @@ def _concept(evidence: Evidence, limits: Limits, rule: CheckRule) -> Iterator[Fi
             if not subject:
                 yield few("concept_drift", "", rule, found.rows, Code.TOO_FEW_LABELS, "labelled rows", evidence.windows)
             continue
-        gap = _among_windows(found, ordinary)
+        gap = among_windows(found, ordinary)
         level = tail(rule.sigmas) / (max(len(evidence.segment_gaps), 1) if subject else 1)
         beyond = found.value > margin and (gap.p_value or 0.0) < level
         if subject and not beyond:
@@ -121,7 +121,7 @@ def _concept(evidence: Evidence, limits: Limits, rule: CheckRule) -> Iterator[Fi
         yield Finding("concept_drift", subject, status, code, message, gap, 0.0, margin, evidence.windows)
 
 
-def _among_windows(gap: Measurement, ordinary: Spread | None) -> Measurement:
+def among_windows(gap: Measurement, ordinary: Spread | None) -> Measurement:
     """A gap as uncertain as those of ordinary windows are: rows of one day have more in common than chance knows."""
     assert gap.value is not None
     assert gap.standard_error is not None

@@ -108,7 +108,7 @@ def diagnose(
     inputs = _inputs(change, gap)
     error = None if gap is None else gap.standard_error
     detectable = None if error is None else _DETECTED * error
-    named = gap is not None and gap.p_value is not None and gap.p_value < level and _at_least(gap, smallest)
+    named = gap is not None and _beyond_chance(gap, level) and _at_least(gap, smallest)
     kind = _kind(change, gap, inputs, named=named, least=smallest, unnoticed=missed)
     place = _place(decomposition, level) if kind in ("concept drift", "both") else None
     cells = _cells(place, cell_name) if place else ()
@@ -163,13 +163,26 @@ def _kind(
     by_inputs = _sure(inputs, least)
     if named:
         return "both" if by_inputs else "concept drift"
-    if by_inputs:
+    explained = inputs is not None and _explains(inputs, change, gap)
+    if by_inputs and explained:
         return "covariate shift"
     detectable = _DETECTED * gap.standard_error
-    if _sure(change, least):
+    if by_inputs or _sure(change, least):
         # a gap that could be all of it would have been found
-        return "covariate shift" if _at_least(change, detectable) else "unknown"
+        return "covariate shift" if explained and _at_least(change, detectable) else "unknown"
     return "none" if change.value is not None and detectable <= unnoticed else "unknown"
+
+
+def _beyond_chance(gap: Measurement, level: float) -> bool:
+    """Whether chance does not give such a gap; one that cannot vary at all is beyond it."""
+    return gap.p_value < level if gap.p_value is not None else gap.standard_error == 0
+
+
+def _explains(inputs: Measurement, change: Measurement, gap: Measurement) -> bool:
+    """Whether most of a change is what inputs did."""
+    if inputs.value is None or change.value is None or gap.value is None:
+        return False
+    return inputs.value * change.value > 0 and abs(inputs.value) > 2 * abs(gap.value)
 
 
 def _place(decomposition: Decomposition, level: float) -> FeatureChange | None:

@@ -133,6 +133,8 @@ _METRICS = (
     _Metric("r2", "low", _r2, _r2_gradient, above=(-1, 1.0)),
     _Metric("mape", "high", partial(_mean, _RELATIVE), lambda _: _unit(_RELATIVE), above=(1, 0.0)),
 )
+# A mean of relative errors that is known no better than to this share of itself is none
+_MOST_RELATIVE = 0.25
 _OF_GAP = tuple(metric for metric in _METRICS if metric.name != "mean_prediction")
 
 
@@ -342,6 +344,9 @@ def _measured(
         return undefined(metric.name, n, metric.direction, method)
     gradient = metric.gradient(means)
     found = estimate(metric.name, value, _along(gradient, variance), n, metric.direction, method)
+    if metric.name == "mape" and (found.standard_error is None or found.standard_error > _MOST_RELATIVE * value):
+        # actual values near 0: a few rows would be the whole mean
+        return undefined(metric.name, n, metric.direction, method)
     return _in_units(_skewed(found, metric), model.spec, centred=True)
 
 
