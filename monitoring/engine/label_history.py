@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def past_labels(
     observed = []
     for past in (window.shift(-back) for back in range(1, WINDOWS + 1)):
         if joins.of_window(past):
-            profile = delays_of(monitor, joins, past, until, basis)
+            profile = joins.once((past, until, basis.groups), partial(delays_of, monitor, joins, past, until, basis))
             age = age_of(monitor, past, until)
             if profile.rows:
                 observed.append(Observed(profile, age, age))

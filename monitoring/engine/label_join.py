@@ -9,13 +9,13 @@ when windows are run out of their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial, reduce
 from operator import xor
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,7 @@ THREADS = 2
 _IDS = ["id", "id2"]
 _LABEL = ["label", "weight", *ORDER]
 _HOUR = 3_600_000_000
+Delays = TypeVar("Delays")
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class JoinReader:
         self._monitor = monitor
         self._joins: dict[Window, LabelJoin] | None = None
         self._by_window: dict[Window, dict[Window, WindowJoin]] = {}
+        self._found: dict[Any, Any] = {}
 
     def joins(self) -> dict[Window, LabelJoin]:
         """What every run has joined, oldest first."""
@@ -140,6 +142,13 @@ class JoinReader:
                 for target, item in join.windows.items():
                     self._by_window.setdefault(target, {})[run] = item
         return self._by_window.get(window, {})
+
+    def once(self, key: Any, find: Callable[[], Delays]) -> Delays:
+        """What was found under a key, or what is found now: windows of one run ask for the same past."""
+        if key not in self._found:
+            self._found[key] = find()
+        found: Delays = self._found[key]
+        return found
 
     def changes(self, window: Window) -> list[Window]:
         """The runs that have given records of a window another label, oldest first."""

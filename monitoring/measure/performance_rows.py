@@ -53,7 +53,9 @@ def performance_rows(
         of them, shape (n,).
     """
     answered = _valid(records["prediction" if columns.task == "multiclass" else "score"])
-    table, labels = records.filter(pa.array(answered)), labels.filter(pa.array(answered))
+    table = records
+    if not answered.all():
+        table, labels = records.filter(pa.array(answered)), labels.filter(pa.array(answered))
     known = _valid(labels)
     scores = _numbers(table["score"])
     if columns.task == "regression":
@@ -171,5 +173,6 @@ def _truths(column: Any) -> IntArray:
 
 
 def _positives(labels: pa.Array, positive: str) -> IntArray:
-    found = labels if pa.types.is_boolean(labels.type) else pc.equal(labels, positive)
-    return _truths(found)
+    if pa.types.is_dictionary(labels.type):  # a class is compared once, and not in each row
+        return _truths(pc.equal(labels.dictionary, positive).take(labels.indices))
+    return _truths(labels if pa.types.is_boolean(labels.type) else pc.equal(labels, positive))

@@ -235,5 +235,5 @@ def test_weights_and_regression_labels_are_kept(make_config: Callable[..., Model
     window = Window(FIRST_DAY, "day")
     found = labelled_window(monitor, window, window, ["score"])
     assert found.label.to_pylist() == [None, 2.5, None, None]
-    assert np.isclose(found.coverage() or 0, 0.25)
+    assert np.isclose(found.counts.coverage() or 0, 0.25)
     assert JoinReader(monitor).read(window, window) == (2, 1)
