@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
@@ -31,6 +32,8 @@ from monitoring.window import Window
 
 KIND, SCHEMA_VERSION = "performance", 1
 _MOST_FEATURES = 10
+# Of a segment, so many values are told: those with the most rows over the trailing windows
+_MOST_VALUES = 20
 
 
 class LookReader:
@@ -248,8 +251,12 @@ def _merged(parts: Iterable[Rows], basis: Basis) -> Rows:
 
 
 def _by_value(windows: Sequence[Any], basis: Basis) -> dict[str, Rows]:
-    values = sorted({value for window in windows for value in window})
-    return {value: _merged((w[value] for w in windows if value in w), basis) for value in values}
+    """The rows of each of the largest values over all windows, in their order."""
+    rows: Counter[str] = Counter()
+    for window in windows:
+        rows.update({value: found.rows for value, found in window.items()})
+    largest = sorted(rows, key=lambda value: (-rows[value], value))[:_MOST_VALUES]
+    return {value: _merged((w[value] for w in windows if value in w), basis) for value in sorted(largest)}
 
 
 def explain(

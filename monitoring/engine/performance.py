@@ -20,8 +20,8 @@ from monitoring.profile.fixed_point import IntArray
 from monitoring.profile.losses import LossByBin
 from monitoring.window import Window
 
-# Of a segment, so many values are looked at: those with the most rows
-MOST_VALUES = 20
+# Of a segment in a window, the values with the most rows are read; see `monitoring.engine.assessment` for those told
+MOST_VALUES = 100
 
 
 @dataclass(frozen=True, eq=False)
