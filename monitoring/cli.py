@@ -277,6 +277,7 @@ def status(context: click.Context, name: str | None, last: int, *, as_json: bool
         _print_json([verdict.to_json() for _, verdict in rows])
     else:
         _show_windows(rows)
+        _show_performance(rows)
         for model in silent:
             click.echo(f"{model}: no window has been looked at yet", err=True)
     codes = [_EXIT[verdict.status] for _, verdict in rows] + [ExitCode.UNKNOWN for _ in silent]
@@ -515,6 +516,17 @@ def _show_windows(rows: list[tuple[Monitor, Verdict]]) -> None:
         )
     if rows:
         Console().print(table)
+
+
+def _show_performance(rows: list[tuple[Monitor, Verdict]]) -> None:
+    """How good each model is in its newest window, and how sure that is: one line for each."""
+    from monitoring.report.measured import load_measured
+    from monitoring.report.performance_words import performance_line
+
+    for monitor, verdict in {verdict.model: (monitor, verdict) for monitor, verdict in rows}.values():
+        measured = load_measured(monitor, verdict)
+        if measured is not None:
+            click.echo(f"{verdict.model} {verdict.window.label}: {performance_line(measured, monitor.config)}")
 
 
 def _table(*columns: str) -> Table:

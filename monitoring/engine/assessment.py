@@ -161,7 +161,7 @@ class Assessment:
             "maturity": self.curve and self.curve.to_json(),
             "lateness": self.lateness and self.lateness.to_json(),
             "segments": {
-                segment: {value: found.to_json() for value, found in values.items()}
+                segment: {value: found.of(self.basis.loss).to_json() for value, found in values.items()}
                 for segment, values in self.segments.items()
             },
         }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monitoring.measure.decomposition import Decomposition, FeatureChange
+from monitoring.measure.decomposition import LEAST_TESTED, Decomposition, FeatureChange
 from monitoring.measure.intervals import Z95, estimate
 from monitoring.measure.measurement import Measurement
 
@@ -195,10 +195,14 @@ def _place(decomposition: Decomposition, level: float) -> FeatureChange | None:
 
 
 def _cells(place: FeatureChange, cell_name: Callable[[str, int], str]) -> tuple[str, ...]:
-    """The cells that add most, without those that do so by their size alone."""
+    """The cells that add most, without those that do so by their size alone, and those of few rows.
+
+    What few rows hold is no ground to name a cell, and the name of a category could tell something about one of them.
+    """
     rate = place.rate.value or 0.0
     found = place.where(lambda cell: cell_name(place.feature, cell))
-    return tuple(cell.name for cell in found if abs(cell.now - cell.before) > abs(rate))
+    enough = (cell for cell in found if cell.rows >= LEAST_TESTED)
+    return tuple(cell.name for cell in enough if abs(cell.now - cell.before) > abs(rate))
 
 
 def _sentence(found: Diagnosis, loss: str) -> str:

@@ -126,7 +126,9 @@ def ratio(
     >>> round(number.low, 4), round(number.high, 4)
     (0.4038, 0.5962)
     """
-    effective = value * (1 - value) / variance if variance > 0 else math.inf
+    inside = value * (1 - value)
+    # at 0 and 1 rounding may leave a trace of a variance
+    effective = inside / variance if variance > 0 and inside > 0 else math.inf
     return _share(name, value, min(effective, at_most), rows, direction, method)
 
 

@@ -24,6 +24,8 @@ from monitoring.profile.losses import LossByBin
 _LEVEL = 0.05
 # Rows that a cell must have by chance on the side of fewer rows
 _LEAST_EXPECTED = 2.0
+# Rows that a cell must have to be named
+_LEAST_NAMED = 5
 # Rows that all cells together lend to the variance of each
 _LENT_ROWS = 5
 # How many deviations make a column's values higher or lower, rather than only different
@@ -298,10 +300,13 @@ def _how(name: str, cells: CellRows) -> str:
     unlabelled = cells.rows - cells.labelled
     p, q = cells.labelled / cells.labelled.sum(), unlabelled / unlabelled.sum()
     together = cells.rows / cells.rows.sum()
-    part = np.divide((q - p) ** 2, together, out=np.zeros(len(p)), where=together > 0)
+    # a category of few rows is not named: it could tell something about one of them
+    part = np.divide((q - p) ** 2, together, out=np.zeros(len(p)), where=cells.rows >= _LEAST_NAMED)
     most = int(part.argmax())
     shares = f"({_percent(q[most])} against {_percent(p[most])})"
     often = "more" if q[most] >= p[most] else "less"
+    if cells.categories is not None and cells.rows[most] < _LEAST_NAMED:
+        return f"have other values of {name}"
     if cells.categories is not None:
         return f"{_category(name, cells.categories, most)} {often} often {shares}"
     values = len(p) - 2

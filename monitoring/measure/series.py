@@ -42,6 +42,11 @@ class Performance:
         """Share of the rows with a label; None without rows."""
         return self.labelled / self.rows if self.rows else None
 
+    def of(self, name: str) -> Performance:
+        """The same with one number of the estimate, of what was realised and of the gap."""
+        parts = ({name: found[name]} if name in found else {} for found in (self.estimated, self.realised, self.gap))
+        return Performance(self.stage, self.rows, self.labelled, self.numbers, *parts)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         parts = {"numbers": self.numbers, "estimated": self.estimated, "realised": self.realised, "gap": self.gap}
