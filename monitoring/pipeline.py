@@ -22,7 +22,14 @@ from monitoring.decide import decision as decisions
 from monitoring.engine.assessment import KIND as PERFORMANCE
 from monitoring.engine.assessment import SCHEMA_VERSION as PERFORMANCE_VERSION
 from monitoring.engine.assessment import Assessment, Explanation, LookReader, assess, explain
-from monitoring.engine.intake import Intake, complete, ensure_complete, is_complete, runs_with_arrivals
+from monitoring.engine.intake import (
+    Intake,
+    complete,
+    ensure_complete,
+    is_complete,
+    runs_with_arrivals,
+    visible_runs,
+)
 from monitoring.engine.label_join import JoinReader, ensure_joined
 from monitoring.engine.labelled import WindowLabels
 from monitoring.engine.performance import PerformanceReader
@@ -114,6 +121,7 @@ def plan_revisions(monitor: Monitor, window: Window, joins: JoinReader) -> list[
     looks = {run for run in runs if profiled_by(monitor, window, run)}
     if monitor.config.labels is not None:
         changed = {run for run in joins.changes(window) if run > window and run not in known_at_once}
+        final = min(final, _enough_labels(monitor, window, joins) or final)
         epoch, joined = window.shift(1), joins.joins()
         while epoch <= final and epoch in joined:
             looks |= {epoch} if epoch in changed or epoch == final else set()
@@ -121,6 +129,20 @@ def plan_revisions(monitor: Monitor, window: Window, joins: JoinReader) -> list[
         if epoch <= final:  # windows run out of their order: later epochs have to wait for this one
             looks = {run for run in looks if run < epoch}
     return [Revision(window, number, run) for number, run in enumerate([window, *sorted(looks)], 1)]
+
+
+def _enough_labels(monitor: Monitor, window: Window, joins: JoinReader) -> Window | None:
+    """The run by which the share of records had a label that makes a window final; None before there is one."""
+    share = monitor.config.labels.final_coverage if monitor.config.labels else None
+    if share is None:
+        return None
+    labelled = 0
+    for run, item in joins.of_window(window).items():
+        labelled += sum(count for bins in item.delays.values() for count in bins.values())
+        records = sum(profiled_by(monitor, window, other) for other in visible_runs(monitor, window, run))
+        if run >= window and records and labelled >= share * records:
+            return run
+    return None
 
 
 def measure_and_judge(monitor: Monitor, revision: Revision, reader: LookReader | None = None) -> Verdict:
@@ -173,6 +195,7 @@ def _evidence(
         windows=max(len(past), 1),
         hours=LENGTHS[monitor.config.every] // LENGTHS["hour"],
         final=assessment.final,
+        enough_labels=assessment.enough_labels,
         coverage=labels.coverage() if monitor.config.labels else None,
         quarantined=sum(own.counts.quarantined.values()),
         read=own.counts.own_run,
@@ -196,7 +219,8 @@ def _evidence(
 
 def _judged(performance: Performance) -> Numbers:
     """The numbers that checks look at, where they are not the realised ones."""
-    return performance.numbers if performance.stage == "provisional" else {}
+    told = performance.stage in ("provisional", "final") and performance.numbers is not performance.realised
+    return performance.numbers if told else {}
 
 
 def _look(

@@ -181,12 +181,15 @@ def test_a_change_in_one_segment_is_found_there(tmp_path: Path) -> None:
 
 
 def test_enough_labels_make_a_window_final_before_its_horizon(tmp_path: Path) -> None:
-    stream = Stream(tmp_path, "binary", final_coverage=0.9)
-    for day in range(3):
+    stream = Stream(tmp_path, "binary", final_coverage=0.5)
+    for day in range(5):
         stream.play(day, (timedelta(hours=40), timedelta(hours=70)))
-    verdicts = stream.run(*range(3))
-    of_first = [(v.revision, v.final) for v in verdicts if v.window == stream.window(0)]
-    assert of_first == [(1, False), (2, False), (3, True)]
+    verdicts = [verdict for verdict in stream.run(*range(5)) if verdict.window == stream.window(0)]
+    assert [(verdict.revision, verdict.final) for verdict in verdicts] == [(1, False), (2, True)]
+    assert "label_coverage" not in {finding.check for finding in verdicts[-1].findings}
+    found = stream.performance(0, 2)["window"]
+    assert (found["stage"], found["labelled"]) == ("final", 200)
+    assert found["numbers"]["brier"]["method"].endswith("estimate corrected by 200 labels of 400")
 
 
 def test_labels_that_stop_are_noticed(tmp_path: Path) -> None:

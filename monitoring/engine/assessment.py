@@ -105,6 +105,7 @@ class Assessment:
         trailing_outcomes: Those of the trailing windows.
         basis: The baseline's labelled rows.
         final: Whether no more labels are waited for.
+        enough_labels: Whether that is because as many rows as were asked for have a label.
         age: Hours since the window's end.
         curve: How labels have come in the windows before; None where nothing is known.
         lateness: The window's share of labelled rows less what is usual at its age.
@@ -119,6 +120,7 @@ class Assessment:
     trailing_outcomes: Profile
     basis: Basis
     final: bool
+    enough_labels: bool
     age: float
     curve: MaturityCurve | None
     lateness: Measurement | None
@@ -194,27 +196,29 @@ def assess(
     threshold = monitor.config.labels.final_coverage if monitor.config.labels else None
     coverage = own.labels.coverage()
     reached = threshold is not None and coverage is not None and coverage >= threshold
-    final = until >= monitor.final_epoch(window) or reached
+    over = until >= monitor.final_epoch(window)
     age = age_of(monitor, window, until)
     curve = past_labels(monitor, reader.joins, window, until, basis) if monitor.config.labels else None
+    final = over or reached
     # older windows have more of their labels
-    over = _over_windows([(found[w].whole.rows, completeness(curve, age_of(monitor, w, until))) for w in past])
+    by_now = _over_windows([(found[w].whole.rows, completeness(curve, age_of(monitor, w, until))) for w in past])
     whole = _merged((found[w].whole for w in past), basis)
     return Assessment(
         labels=own.labels,
         counts=reader.joins.accounting(window, until) if monitor.config.labels else None,
-        window=_performance(basis, own.whole, completeness(curve, age), final=final),
-        trailing=_performance(basis, whole, over, final=final),
+        window=_performance(basis, own.whole, completeness(curve, age), final=final, over=over),
+        trailing=_performance(basis, whole, by_now, final=final, over=over),
         outcomes=basis.profile(own.whole.state),
         trailing_outcomes=basis.profile(whole.state),
         basis=basis,
         final=final,
+        enough_labels=reached and not over,
         age=age,
         curve=curve,
         lateness=lateness(curve, own.labels.records, own.labels.labelled, age, age) if curve else None,
         segments={
             segment: {
-                value: _performance(basis, rows, over, final=final)
+                value: _performance(basis, rows, by_now, final=final, over=over)
                 for value, rows in _by_value([found[w].segments[segment] for w in past], basis).items()
                 if rows.rows >= LEAST_LABELLED
             }
@@ -228,9 +232,7 @@ def _not_assessed(monitor: Monitor, window: Window, until: Window, basis: Basis)
     nothing, empty = Performance("unknown", 0, 0, {}), basis.profile(basis.empty())
     age = age_of(monitor, window, until)
     labels = WindowLabels(0, 0, 0, 0, 0)
-    return Assessment(
-        labels, None, nothing, nothing, empty, empty, basis, final=True, age=age, curve=None, lateness=None
-    )
+    return Assessment(labels, None, nothing, nothing, empty, empty, basis, True, False, age, curve=None, lateness=None)
 
 
 def _over_windows(parts: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
@@ -242,8 +244,8 @@ def _over_windows(parts: Sequence[tuple[int, dict[str, float]]]) -> dict[str, fl
     )
 
 
-def _performance(basis: Basis, rows: Rows, shares: dict[str, float], *, final: bool) -> Performance:
-    return performance_of(basis, rows.state, rows.rows, rows.labelled, shares, final=final)
+def _performance(basis: Basis, rows: Rows, shares: dict[str, float], *, final: bool, over: bool) -> Performance:
+    return performance_of(basis, rows.state, rows.rows, rows.labelled, shares, final=final, over=over)
 
 
 def _merged(parts: Iterable[Rows], basis: Basis) -> Rows:

@@ -47,6 +47,7 @@ class Evidence:
         missing_columns: Features that the records do not have.
         changed_columns: Features whose values no longer parse.
         new_columns: Columns that no feature declares.
+        enough_labels: Whether it is final because as many rows as were asked for have a label.
         numbers: The performance of its own rows, as far as labels tell it: see `monitoring.measure.series`.
         trailing_numbers: The same of the trailing windows.
         labelled: Its records with a label.
@@ -75,6 +76,7 @@ class Evidence:
     missing_columns: tuple[str, ...] = ()
     changed_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = ()
+    enough_labels: bool = False
     numbers: Mapping[str, Measurement] = field(default_factory=dict)
     trailing_numbers: Mapping[str, Measurement] = field(default_factory=dict)
     labelled: int = 0

@@ -44,7 +44,7 @@ def performance_alone(evidence: Evidence, limits: Limits, config: ModelConfig) -
 
 
 def _coverage(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
-    if rule.severity == "off" or not evidence.final or evidence.coverage is None:
+    if rule.severity == "off" or not evidence.final or evidence.enough_labels or evidence.coverage is None:
         return
     measurement = Measurement(
         "label_coverage", evidence.coverage, evidence.profile.rows, "low", "share of rows with a label"

@@ -68,7 +68,14 @@ class Performance:
 
 
 def performance_of(
-    basis: Basis, state: State, rows: int, labelled: int, completeness: Mapping[str, float], *, final: bool
+    basis: Basis,
+    state: State,
+    rows: int,
+    labelled: int,
+    completeness: Mapping[str, float],
+    *,
+    final: bool,
+    over: bool = True,
 ) -> Performance:
     """The performance of some rows.
 
@@ -79,13 +86,15 @@ def performance_of(
         labelled: How many of them have a label.
         completeness: By class, the share of its labels that is expected to be known by now; 1 where it is not given.
         final: Whether no more labels are waited for.
+        over: Whether that is because the horizon has passed; if labels are still to come, rows without one count with
+            what is expected of them.
     """
     estimated = basis.estimated(state) if rows else {}
     realised = basis.realised(state)
     gap = basis.gap(state, completeness) if labelled >= LEAST_LABELLED else {}
-    if final and labelled:
+    if final and labelled and (over or labelled == rows):
         return Performance("final", rows, labelled, realised, estimated, realised, gap)
     if labelled >= LEAST_LABELLED:
         numbers = basis.combined(state, completeness) or realised
-        return Performance("provisional", rows, labelled, numbers, estimated, realised, gap)
+        return Performance("final" if final else "provisional", rows, labelled, numbers, estimated, realised, gap)
     return Performance("estimated" if estimated else "unknown", rows, labelled, estimated, estimated, realised)
