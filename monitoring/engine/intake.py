@@ -25,7 +25,7 @@ from monitoring.engine.fingerprints import Fingerprints, find_repeats, id_finger
 from monitoring.engine.halves import Pairs, alone
 from monitoring.engine.parts import Target, part_profile, profile_of, spec_of
 from monitoring.engine.reading import Batch, Sorter, batch_count, load_batch, manifest_reader, read_batch, reread
-from monitoring.errors import StoredDocumentError
+from monitoring.errors import ObjectMissingError, StoredDocumentError
 from monitoring.monitor import Monitor
 from monitoring.profile import Packed, WindowProfile
 from monitoring.store import ObjectInfo
@@ -96,8 +96,12 @@ class Intake:
     def load(cls, monitor: Monitor, window: Window) -> Self:
         """What `complete` wrote."""
         key = monitor.layout.intake(window)
-        body = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
-        return cls(**body)
+        return cls.decode(monitor.store.get(key), key)
+
+    @classmethod
+    def decode(cls, data: bytes, where: str) -> Self:
+        """The same, from its bytes."""
+        return cls(**documents.decode(data, KIND, SCHEMA_VERSION, where))
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,18 @@ class _Waiting:
     since: str
     rows: int
     key: str
+
+
+def load_intakes(monitor: Monitor, windows: Iterable[Window]) -> dict[Window, Intake]:
+    """What the runs of some windows have read, of those that are complete, several read at once."""
+    infos = {monitor.layout.intake(window): window for window in windows}
+    found = {}
+    for info, content in monitor.store.read_many(ObjectInfo(key, 0, "") for key in infos):
+        if isinstance(content, bytes):
+            found[infos[info.key]] = Intake.decode(content, info.key)
+        elif not isinstance(content, ObjectMissingError) and content is not None:
+            raise content
+    return found
 
 
 def is_complete(monitor: Monitor, window: Window) -> bool:

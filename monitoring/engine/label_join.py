@@ -9,11 +9,13 @@ when windows are run out of their order.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial, reduce
+from itertools import accumulate
 from operator import xor
 from typing import Any, Self, TypeVar
 
@@ -21,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 
 from monitoring import documents
-from monitoring.engine.intake import Intake, is_complete, visible_runs
+from monitoring.engine.intake import is_complete, load_intakes, visible_runs
 from monitoring.engine.label_rows import epoch_labels
 from monitoring.engine.labelled import are_labelled, load_labelled, rank_in, write_labelled
 from monitoring.engine.matching import IdIndex
 from monitoring.engine.record_ids import RecordIds, record_ids
 from monitoring.errors import MonitorError
-from monitoring.labels.epochs import horizon, load_epoch, pinned_epochs, visible_epochs
+from monitoring.labels.epochs import horizon, load_epochs, pinned_epochs, visible_epochs
 from monitoring.labels.settle import ORDER, settle
 from monitoring.monitor import Monitor
 from monitoring.profile.delays import MOST_GROUPS, lag_bin
@@ -247,44 +249,39 @@ class _Inputs:
         self._monitor = monitor
         self._timeless = config.capture.dates == "nothing" or not (config.labels and config.labels.folders)
         self._reach = horizon(monitor, window) + monitor.config.trailing_windows + 2
-        pinned = pinned_epochs(monitor)
-        complete = [run for run in monitor.windows() if is_complete(monitor, run)]
-        done = set(monitor.store.keys(monitor.layout.label_joins))
+        pinned, all_windows = pinned_epochs(monitor), monitor.windows()
+        done, recent = set(monitor.store.keys(monitor.layout.label_joins)), window.shift(-self._reach)
         # those near this run may have changed; those that were never joined are there after a gap
-        self.runs = sorted(
-            run
-            for run in {*pinned, *complete}
-            if run >= window.shift(-self._reach) or monitor.layout.label_join(run) not in done
-        )
+        missed = {e for e in pinned if e < recent and monitor.layout.label_join(e) not in done}
+        missed |= {
+            w
+            for w in all_windows
+            if w < recent and monitor.layout.label_join(w) not in done and is_complete(monitor, w)
+        }
+        first, last = min([recent, *missed]).shift(-self._reach), window.shift(2 * self._reach)
         if not self._timeless:
-            first, last = self.runs[0].shift(-self._reach), window.shift(2 * self._reach)
-            pinned = [epoch for epoch in pinned if first <= epoch <= last]
-            complete = [run for run in complete if first <= run <= last]
-        self.epochs = {epoch: _hashed(load_epoch(monitor, epoch).fingerprint()) for epoch in pinned}
+            all_windows, pinned = ([w for w in found if first <= w <= last] for found in (all_windows, pinned))
+        intakes, epochs = load_intakes(monitor, all_windows), load_epochs(monitor, pinned)
+        self.runs = sorted(run for run in {*epochs, *intakes} if run >= recent or run in missed)
+        self.epochs = {run: _hashed(epoch.fingerprint()) for run, epoch in epochs.items()}
         self.brought = {
-            run: {
-                monitor.window(label): _hashed(f"{run.label} {text}")
-                for label, text in Intake.load(monitor, run).brought.items()
-            }
-            for run in complete
+            run: {monitor.window(label): _hashed(f"{run.label} {text}") for label, text in intake.brought.items()}
+            for run, intake in intakes.items()
         }
         self._of_window: dict[Window, list[tuple[Window, int]]] = {}
         for run, targets in self.brought.items():
             for target, hashed in targets.items():
                 self._of_window.setdefault(target, []).append((run, hashed))
+        own: dict[Window, int] = {run: self.epochs.get(run, 0) for run in {*self.epochs, *self.brought}}
+        for run, targets in self.brought.items():
+            own[run] = reduce(xor, targets.values(), own[run])
+        self._order = sorted(own)
+        self._sums: list[int] = [0, *accumulate((own[run] for run in self._order), xor)]
 
     def everything(self, run: Window) -> int:
         """A hash of all that a run may look at."""
-        first = min([*self.epochs, *self.brought]) if self._timeless else run.shift(-self._reach)
-        found = 0
-        for epoch, hashed in self.epochs.items():
-            if first <= epoch <= run:
-                found ^= hashed
-        for other, targets in self.brought.items():
-            if first <= other <= run:
-                for hashed in targets.values():
-                    found ^= hashed
-        return found
+        first = 0 if self._timeless else bisect_left(self._order, run.shift(-self._reach))
+        return self._sums[bisect_right(self._order, run)] ^ self._sums[first]
 
     def windows(self, run: Window) -> dict[Window, int]:
         """The windows whose records this run may give labels, with the hash of what it looks at."""

@@ -13,8 +13,9 @@ from monitoring.measure import block
 from monitoring.measure.basis import Basis, State
 from monitoring.profile import WindowProfile
 
-# Block lengths for which the concept gap is learned, of so many blocks at most; others take that of the next shorter
-_GAP_LENGTHS, _MOST_GAPS = (1, 2, 3, 5, 7, 14, 24, 30, 60, 90), 200
+# Block lengths for which the concept gap is learned, of so many blocks at most; others take that of the next longer.
+# Of longer blocks than a week of days, performance too.
+_GAP_LENGTHS, _MOST_GAPS, _EVERY_LENGTH = (1, 2, 3, 5, 7, 14, 24, 30, 60, 90), 200, 7
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def learn_limits(
         values: defaultdict[str, list[float]] = defaultdict(list)
         for profile in merged if length < len(profiles) else ():
             _collect(values, block.drift(profile, reference, contained=profile))
-        for state in labelled if basis else ():
+        for state in labelled if basis and (length <= _EVERY_LENGTH or length in _GAP_LENGTHS) else ():
             assert basis is not None
             _collect(values, block.outcome(basis.profile(state)))
         gaps = _gaps(basis, labelled) if basis and length in _GAP_LENGTHS else []

@@ -217,7 +217,7 @@ def _performance_limit(
 
 def _period(windows: int, hours: int) -> str:
     unit = {1: "hour", 24: "day"}.get(hours, "week")
-    return f"over {windows} {unit}s" if windows > 1 else f"in this {unit}"
+    return f"over {windows} {unit}s" if windows > 1 else f"{'on' if hours == 24 else 'in'} this {unit}"
 
 
 def _performance_message(

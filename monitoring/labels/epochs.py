@@ -17,6 +17,7 @@ from typing import Any
 from monitoring import documents
 from monitoring.capture.pinning import folders_of
 from monitoring.capture.readers.noise import is_noise
+from monitoring.errors import ObjectMissingError
 from monitoring.monitor import Monitor
 from monitoring.store import ObjectInfo
 from monitoring.window import LENGTHS, Window, iso
@@ -76,7 +77,7 @@ def pin_epochs(monitor: Monitor, window: Window) -> None:
     missing = sorted(_needed(monitor, window, pinned) - set(pinned))
     if not missing:
         return
-    read = [load_epoch(monitor, epoch) for epoch in _still_open(monitor, window, pinned)]
+    read = load_epochs(monitor, _still_open(monitor, window, pinned)).values()
     versions: dict[str, int] = {}
     before = [item for epoch in read for item in epoch.objects]
     for item in before:
@@ -116,7 +117,22 @@ def visible_epochs(monitor: Monitor, window: Window, until: Window, pinned: Iter
 def load_epoch(monitor: Monitor, window: Window) -> Epoch:
     """The epoch that `pin_epochs` wrote."""
     key = monitor.layout.label_epoch(window)
-    body: dict[str, Any] = documents.decode(monitor.store.get(key), KIND, SCHEMA_VERSION, key)
+    return _decoded(window, monitor.store.get(key), key)
+
+
+def load_epochs(monitor: Monitor, windows: Iterable[Window]) -> dict[Window, Epoch]:
+    """Several pinned epochs, read at once."""
+    keys = {monitor.layout.label_epoch(window): window for window in windows}
+    found = {}
+    for info, content in monitor.store.read_many(ObjectInfo(key, 0, "") for key in keys):
+        if not isinstance(content, bytes):
+            raise content or ObjectMissingError("no such object", where=info.key)
+        found[keys[info.key]] = _decoded(keys[info.key], content, info.key)
+    return found
+
+
+def _decoded(window: Window, data: bytes, where: str) -> Epoch:
+    body: dict[str, Any] = documents.decode(data, KIND, SCHEMA_VERSION, where)
     return Epoch(
         window,
         tuple(

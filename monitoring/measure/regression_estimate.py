@@ -447,7 +447,7 @@ class _Labelled:
         factor = np.append(factor, 0.0)
         spread = usual * np.outer(factor, factor)
         # errors that are off by b all have squares that move with them: cov(e, e²) has a part 2 b Var(e)
-        most = 0.99 * math.sqrt(spread[_E, _E] * spread[_E2, _E2])
+        most = 0.99 * math.sqrt(max(spread[_E, _E] * spread[_E2, _E2], 0.0))
         together = spread[_E, _E2] + 2 * off[_E] * spread[_E, _E]
         spread[_E, _E2] = spread[_E2, _E] = min(max(together, -most), most)
         spread[_PRODUCT] = spread[:, _PRODUCT] = float(self.prediction[leaves].sum()) / n * spread[_E]

@@ -31,6 +31,9 @@ from monitoring.report.track_record import TrackRecord, track_record
 
 _ASSUMES = "The estimate assumes that the relation has not changed: that labels follow from inputs as in the baseline."
 _CORRECTED = "Rows without a label are estimated, and the labels that have come correct this."
+_YOUNG = "How labels come is not known yet: those that are missing may be of other rows than those that are here."
+# With this share of labels, what is missing matters little
+_MOSTLY = 0.9
 # Nearly all labels that ever come
 _NEARLY_ALL = 0.99
 _MOST_FEATURES = 10
@@ -60,7 +63,9 @@ def stage_sentence(measured: Measured, config: ModelConfig) -> str:
     have = f"{percent(own.coverage)} of the rows have a label ({own.labelled:,} of {own.rows:,})"
     if own.stage == "provisional":
         end = f"{age_in_words(measured.age)} after the end of the {config.every}"
-        return f"Provisional: {have}, {end}. {told}{f' {_CORRECTED}' if own.estimated else ''}"
+        young = measured.maturity is None or not measured.maturity["settled"]
+        caveat = f" {_YOUNG}" if young and (own.coverage or 0.0) < _MOSTLY else ""
+        return f"Provisional: {have}, {end}. {told}{f' {_CORRECTED}' if own.estimated else ''}{caveat}"
     return f"Final: {have}, and no more are waited for. {told}"
 
 

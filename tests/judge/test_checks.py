@@ -356,7 +356,7 @@ def test_segments_answer_for_themselves_and_share_the_level(make_bench: Make, ro
     found = {item.subject: item for item in verdict.findings if item.check == "concept_drift"}
     assert set(found) == {"", "country=at"}
     assert (found[""].status, found["country=at"].status) == (Status.OK, Status.WARN)
-    assert found["country=at"].message.startswith("country=at: In this day the Brier score is ")
+    assert found["country=at"].message.startswith("country=at: On this day the Brier score is ")
 
 
 def test_concept_drift_says_what_was_diagnosed(make_bench: Make, rows: Any) -> None:
@@ -378,7 +378,7 @@ def test_accuracy_of_several_classes(make_bench: Make, rows: Any, share: float, 
     bench.limits.spreads["accuracy"] = (Spread(0.9, 0.01, 20),)
     found = _finding(bench.judge(rows, outcomes=outcomes, trailing_outcomes=outcomes), "accuracy")
     assert (found.status, found.about_performance) == (status, True)
-    assert found.message == f"Accuracy in this day is {share}, ordinarily 0.9."
+    assert found.message == f"Accuracy on this day is {share}, ordinarily 0.9."
 
 
 @pytest.mark.parametrize(("error", "status"), [(1.1, Status.OK), (1.3, Status.FAIL)])

@@ -78,7 +78,7 @@ def facts(make_config: MakeConfig) -> Facts:
     [
         (performance("estimated", labelled=0), "Estimated: no labels yet, 30 hours after the end of the day. ROC", ""),
         (performance("estimated", labelled=7), "Estimated: only 7 of 300 rows have a label, 30 hours", "baseline."),
-        (performance("provisional"), "Provisional: 62.0% of the rows have a label (186 of 300), 30 hours", "this."),
+        (performance("provisional"), "Provisional: 62.0% of the rows have a label (186 of 300), 30 hours", "are here."),
         (performance("final"), "Final: 62.0% of the rows have a label (186 of 300), and no more", "[0.140, 0.160]."),
     ],
 )
@@ -88,6 +88,12 @@ def test_the_stage_comes_first(make_config: MakeConfig, own: Performance, start:
     assert sentence.endswith(end)
     assert "ROC AUC 0.812 [0.790, 0.834], Brier score 0.150 [0.140, 0.160]." in sentence
     assert ("assumes that the relation has not changed" in sentence) == (own.stage == "estimated")
+    assert stage_sentence(measured(own, maturity={**MATURITY, "settled": True}), make_config()) == (
+        sentence.removesuffix(" " + _YOUNG)
+    )
+
+
+_YOUNG = "How labels come is not known yet: those that are missing may be of other rows than those that are here."
 
 
 def test_an_estimate_says_why_there_are_no_labels(make_config: MakeConfig) -> None:
