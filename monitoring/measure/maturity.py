@@ -26,7 +26,7 @@ from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
 
 # No curve is longer than what this many windows tell of, where there are as many
 _FEWEST = 3
-_POINTS = 50
+_POINTS = 24
 _INSIDE, _SIDE = 0.95, 0.025
 # Nearly all labels that ever come, where windows differ as they do in the end
 _NEARLY_ALL = 0.99
@@ -183,7 +183,7 @@ class MaturityCurve:
         return float(self.ages[at - 1] + part * (self.ages[at] - self.ages[at - 1]))
 
     def to_json(self) -> dict[str, Any]:
-        """For drawing: about 50 points, and what they come from."""
+        """For drawing: about 24 points, and what they come from."""
         # closer together where most labels come
         wanted = self.horizon * np.linspace(0, 1, _POINTS) ** 2
         places = np.unique(np.searchsorted(self.ages, wanted).clip(max=len(self.ages) - 1))

@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 _HALF, _INFINITE = re.compile(rb"\\u[dD][89a-fA-F]"), re.compile(rb"[-:,\[\s]Inf(?!inity)")
 # A null between two objects ends the process: Arrow counts it as a row that has no fields.
 _NULL_BETWEEN = re.compile(rb"\}[ \t\r\n]*null")
+# Fewer bytes than these Python has read before Arrow has begun
+WORTHWHILE = 1 << 13
 # A line with fewer brackets than this nests less deeply than any parser allows.
 _BRACKETS = 200
 
@@ -38,6 +40,8 @@ def parsed(data: bytes, schema: pa.Schema) -> pa.RecordBatch | None:
         data: Lines, none of them blank.
         schema: Of the fields that are looked for; others are left out.
     """
+    if len(data) < WORTHWHILE:
+        return None
     bounds = line_bounds(data)
     if not (_are_objects(data, bounds) and _is_plain(data, bounds)):
         return None
