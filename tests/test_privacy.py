@@ -31,6 +31,8 @@ from monitoring.capture.privacy import hashed
 from monitoring.capture.quarantine import parse_quarantine
 from monitoring.capture.writer import write_labels
 from monitoring.config import ModelConfig
+from monitoring.engine.fingerprints import text_hashes
+from monitoring.engine.label_rows import read_arrow
 from monitoring.monitor import Monitor
 from monitoring.notify.message import build_message
 from monitoring.quarantine import replay
@@ -234,7 +236,7 @@ def test_the_search_finds_what_may_be_kept(private: Monitor) -> None:
     for text in ("green", "[30,60)", "(rare)", hidden_mail):
         assert kinds(where(private, text)) == {"json", "parquet", "html"}, text
     assert kinds(where(private, "teal")) == {"parquet", "bin", "html"}  # the baseline does not have it
-    assert kinds(where(private, "common-tier")) == {"json", "parquet"}
+    assert kinds(where(private, "common-tier")) == {"json", "parquet", "html"}
     assert any("retraining/" in key for key in where(private, "green"))
     # a number that is kept is in the records, and as the highest one in their profiles
     assert kinds(where(private, KEPT_NUMBER)) >= {"parquet", "bin"}
@@ -315,21 +317,33 @@ def test_an_event_is_erased_as_the_documentation_says(private: Monitor, tmp_path
         if any(quoted in line for line in lines):
             store.put(key, b"".join(line for line in lines if quoted not in line))
     holding = _with_event(copy, event)
-    assert {key.split("/")[1] for key in holding} == {"windows", "labels", "retraining"}
+    assert {key.split("/")[1] for key in holding} == {"windows", "retraining"}
+    hashed_in = _with_hash(copy, event)
+    assert {key.rpartition("/")[0] for key in hashed_in} == {
+        "toy/labels/consumed",
+        f"toy/labels/records/{window.label}",
+    }
     # in the store
     for key in [*store.keys(copy.layout.window(window)), *store.keys("toy/retraining/")]:
         store.delete(key)
-    for key in store.keys("toy/labels/consumed/"):
-        if key.removesuffix(".json") in {item.removesuffix(".parquet") for item in holding} or key in holding:
-            store.delete(key)
+    for key in hashed_in:
+        store.delete(key)
+        store.delete(f"{key.removesuffix('.arrow')}.json")
     before = history.load_verdict(private, window, 1)
     for number in range(1, DAYS):
         pipeline.run_window(copy, Window(FIRST, "day").shift(number))
     export_training_rows(copy, Window(FIRST, "day").shift(DAYS - 1), held_out=1)
-    assert _with_event(copy, event) == set()
+    assert _with_event(copy, event) == _with_hash(copy, event) == set()
     after = history.load_verdict(copy, window, 1)
     assert after.numbers["rows"].rows == before.numbers["rows"].rows - 1
     assert after.numbers["base_rate"].rows == before.numbers["base_rate"].rows - 1
+
+
+def _with_hash(monitor: Monitor, event: str) -> set[str]:
+    """The stored labels of an event id."""
+    (found,), _ = text_hashes(pa.chunked_array([[event]]))
+    keys = [key for key in monitor.store.keys("toy/labels/") if key.endswith(".arrow")]
+    return {key for key in keys if found in read_arrow(monitor.store.get(key), ["id"])["id"].to_numpy()}
 
 
 def _with_event(monitor: Monitor, event: str) -> set[str]:
