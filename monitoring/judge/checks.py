@@ -8,7 +8,7 @@ from monitoring.config.model import CheckRule, ModelConfig
 from monitoring.judge.evidence import Evidence, Reference
 from monitoring.judge.limits import Spread
 from monitoring.judge.performance_checks import run_performance_checks
-from monitoring.judge.rules import few, fired
+from monitoring.judge.rules import few, fired, too_many
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.profile import CategoricalSpec
@@ -81,24 +81,19 @@ def _quarantine(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
     if rule.severity == "off":
         return
     read = max(evidence.read, evidence.quarantined)
+    measured = Measurement("quarantined_share", None, read, "high", "share of records that could not be read")
     share = evidence.quarantined / read if read else 0.0
-    measurement = Measurement("quarantined_share", share, read, "high", "share of records that could not be read")
-    beyond = share > rule.tolerance
     message = f"{evidence.quarantined} of {read} records could not be read ({share:.1%})."
-    status, code = (fired(rule), Code.RECORDS_QUARANTINED) if beyond else (Status.OK, Code.WITHIN_LIMITS)
-    yield Finding("quarantine", "", status, code, message, measurement, 0.0, rule.tolerance)
+    yield too_many("quarantine", rule, Code.RECORDS_QUARANTINED, evidence.quarantined, measured, message)
 
 
 def _event_ids(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
     if rule.severity == "off" or not evidence.profile.rows:
         return
-    share = evidence.conflicting / evidence.profile.rows
     method = "share of records with the event id of another one that says something else"
-    measurement = Measurement("conflicting_share", share, evidence.profile.rows, "high", method)
-    beyond = share > rule.tolerance
+    measured = Measurement("conflicting_share", None, evidence.profile.rows, "high", method)
     message = f"{evidence.conflicting} records have the event id of another record that says something else."
-    status, code = (fired(rule), Code.EVENT_ID_REUSED) if beyond else (Status.OK, Code.WITHIN_LIMITS)
-    yield Finding("event_ids", "", status, code, message, measurement, 0.0, rule.tolerance)
+    yield too_many("event_ids", rule, Code.EVENT_ID_REUSED, evidence.conflicting, measured, message)
 
 
 def _volume(measurement: Measurement, reference: Reference, rule: CheckRule) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from monitoring.config.model import CheckRule, ModelConfig
 from monitoring.judge.evidence import Evidence
 from monitoring.judge.limits import Limits, Spread
-from monitoring.judge.rules import few, fired
+from monitoring.judge.rules import few, fired, too_many
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.measure.performance import Z95, performance
@@ -73,28 +73,24 @@ def _delay(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
 
 
 def _conflicts(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
-    if rule.severity == "off" or not evidence.labelled:
+    hits, rows = evidence.label_conflicts, evidence.labelled
+    if rule.severity == "off" or not rows:
         return
-    share = evidence.label_conflicts / evidence.labelled
     method = "share of labelled rows with different labels of one time"
-    measurement = Measurement("label_conflicts", share, evidence.labelled, "high", method)
-    beyond = share > rule.tolerance
-    message = f"{evidence.label_conflicts} of {evidence.labelled} labelled rows were given different labels at once."
-    status, code = (fired(rule), Code.LABELS_CONFLICT) if beyond else (Status.OK, Code.WITHIN_LIMITS)
-    yield Finding("label_conflicts", "", status, code, message, measurement, 0.0, rule.tolerance)
+    measured = Measurement("label_conflicts", None, rows, "high", method)
+    message = f"{hits} of {rows} labelled rows were given different labels at once."
+    yield too_many("label_conflicts", rule, Code.LABELS_CONFLICT, hits, measured, message)
 
 
 def _unmatched(evidence: Evidence, rule: CheckRule) -> Iterator[Finding]:
     """Whether labels come for events that nobody has captured."""
-    if rule.severity == "off" or not evidence.labels_read:
+    hits, rows = evidence.labels_expired, evidence.labels_read
+    if rule.severity == "off" or not rows:
         return
-    share = evidence.labels_expired / evidence.labels_read
     method = "share of labels that found no record and are no longer waited for"
-    measurement = Measurement("unmatched_labels", share, evidence.labels_read, "high", method)
-    beyond = share > rule.tolerance
-    message = f"{evidence.labels_expired} of {evidence.labels_read} labels belong to no record that was captured."
-    status, code = (fired(rule), Code.LABELS_UNMATCHED) if beyond else (Status.OK, Code.WITHIN_LIMITS)
-    yield Finding("unmatched_labels", "", status, code, message, measurement, 0.0, rule.tolerance)
+    measured = Measurement("unmatched_labels", None, rows, "high", method)
+    message = f"{hits} of {rows} labels belong to no record that was captured."
+    yield too_many("unmatched_labels", rule, Code.LABELS_UNMATCHED, hits, measured, message)
 
 
 def _concept(evidence: Evidence, limits: Limits, rule: CheckRule) -> Iterator[Finding]:
