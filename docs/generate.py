@@ -21,7 +21,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from monitoring.config.model import CheckRule, Checks, ModelConfig, SmtpChannel, WebhookChannel
+from monitoring.config.checks import CheckRule, Checks
+from monitoring.config.model import ModelConfig, SmtpChannel, WebhookChannel
 from monitoring.config.values import format_duration
 
 DOCS = Path(__file__).parent

@@ -30,7 +30,7 @@ from monitoring.sampling import bottom_k
 from monitoring.training_rows import configured_baseline, read_training_rows
 from monitoring.window import LENGTHS, Window, iso
 
-KIND, SCHEMA_VERSION = "baseline", 3
+KIND, SCHEMA_VERSION = "baseline", 4
 LABELLED = "labelled"
 POINTER, POINTER_VERSION = "baseline-versions", 1
 _VERSION = re.compile(r"(?!.*\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -153,7 +153,8 @@ def learn_baseline(
             states.append(basis.state(rows))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
     limits = learn_limits(profiles, states, basis, longest=config.trailing_windows, hours=hours)
-    reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits)
+    losses = basis.losses if basis is not None else None
+    reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits, losses)
     segments = _segments(table, config)
     return Baseline(reference, valid_from, table.num_rows, len(profiles), source, segments, basis=basis)
 
@@ -209,12 +210,13 @@ def load_baseline(monitor: Monitor, version: str) -> Baseline:
     spec = ProfileSpec.from_json(body["spec"])
     place = monitor.layout.baseline_profile(version)
     profile = WindowProfile.unpack(Packed.read(monitor.store.get(place), place), spec)
-    reference = Reference(version, spec, profile, Limits.from_json(body["limits"]))
     valid_from = datetime.fromisoformat(body["valid_from"])
     segments = {name: tuple(categories) for name, categories in body.get("segments", {}).items()}
     counts = (body["rows"], body["windows"])
     place = monitor.layout.baseline_labelled(version)
     basis = unpack_basis(*documents.unpack(monitor.store.get(place), LABELLED, 1, place)) if body["labelled"] else None
+    losses = basis.losses if basis is not None else None
+    reference = Reference(version, spec, profile, Limits.from_json(body["limits"]), losses)
     return Baseline(reference, valid_from, *counts, body["source"], segments, body.get("hash_key", ""), basis)
 
 

@@ -41,6 +41,7 @@ from monitoring.judge.evidence import Evidence
 from monitoring.judge.judge import Look, judge
 from monitoring.labels.epochs import pin_epochs
 from monitoring.measure.basis import Numbers, Profile
+from monitoring.measure.performance import performance
 from monitoring.measure.series import Performance
 from monitoring.monitor import Monitor
 from monitoring.profile import ProfileSpec, WindowProfile
@@ -189,9 +190,10 @@ def _evidence(
     labels = assessment.labels
     return Evidence(
         profile=own.profile,
-        outcomes=assessment.outcomes,
+        realised=performance(assessment.outcomes),
         trailing=reduce(WindowProfile.merge, past.values(), WindowProfile.empty(spec)),
-        trailing_outcomes=assessment.trailing_outcomes,
+        trailing_realised=performance(assessment.trailing_outcomes),
+        trailing_labelled=assessment.trailing_outcomes.rows,
         windows=max(len(past), 1),
         hours=LENGTHS[monitor.config.every] // LENGTHS["hour"],
         final=assessment.final,
@@ -214,6 +216,8 @@ def _evidence(
         ordinary_loss=assessment.ordinary_loss,
         concept_gap=assessment.concept_gap,
         segment_gaps=assessment.segment_gaps,
+        own_loss=assessment.own_loss,
+        estimated_loss=assessment.basis.loss_in(assessment.window.estimated),
     )
 
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from monitoring.config.capture import Capture, Columns
+from monitoring.config.checks import Alarms, Checks
 from monitoring.config.labels import Labels
 from monitoring.config.values import Duration, Strict
 from monitoring.documents import fingerprint
 from monitoring.window import LENGTHS, Every
-
-# YAML reads a bare `off` as false
-Severity = Annotated[
-    Literal["fail", "warn", "info", "off"], BeforeValidator(lambda value: "off" if value is False else value)
-]
-
 
 _RESERVED = ("site", "serving")
 
@@ -71,144 +66,6 @@ class ReportConfig(Strict):
         " always, only with a finding that warns or fails, or never.",
     )
     sample_rows: int = Field(20_000, ge=100, description="Rows in the sample for Evidently's presets.")
-
-
-class CheckRule(Strict):
-    """One check: how much it matters, and how far a measurement may move before it says so.
-
-    A check fires when the measurement is further from the baseline than `tolerance` **and** further than
-    `sigmas` ordinary standard deviations of windows like it. The first asks whether it matters, the second
-    whether it is more than noise.
-    """
-
-    severity: Severity = Field(description="`fail` pages, `warn` tells, `info` is evidence only, `off` is off.")
-    tolerance: float = Field(0.0, ge=0, description="Smallest change that matters, in the measurement's unit.")
-    sigmas: float = Field(3.0, ge=0, description="Smallest change in standard deviations of baseline windows.")
-    min_rows: int = Field(200, ge=1, description="Fewer rows than this give `unknown`.")
-
-
-_USELESS = {
-    "schema": ("tolerance", "sigmas", "min_rows"),
-    "quarantine": ("sigmas", "min_rows"),
-    "volume": ("min_rows",),
-    "event_ids": ("sigmas", "min_rows"),
-    "label_coverage": ("sigmas", "min_rows"),
-    "label_conflicts": ("sigmas", "min_rows"),
-    "unmatched_labels": ("sigmas", "min_rows"),
-}
-
-
-class Checks(Strict):
-    """All checks, with their defaults: a model without this block is monitored with them."""
-
-    schema_: CheckRule = Field(
-        CheckRule(severity="fail", min_rows=1),
-        alias="schema",
-        description="Columns that are missing, entirely null or of another type fail; a new column informs.",
-    )
-    nulls: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.1),
-        description="Share of nulls per feature. 0.1: below a tenth of the rows models usually cope.",
-    )
-    unseen: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05),
-        description="Share of categories per feature that the baseline never saw.",
-    )
-    quarantine: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.01, min_rows=1),
-        description="Share of records that could not be read.",
-    )
-    event_ids: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.001, min_rows=1),
-        description="Share of records with the event id of another record that says something else: which of them a"
-        " label belongs to is not known. 0.001: one in a thousand is somebody's retry.",
-    )
-    volume: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.5, sigmas=4.0, min_rows=1),
-        description="Rows in the window, as a share of the baseline's mean. 0.5: half or one and a half times.",
-    )
-    gaps: CheckRule = Field(
-        CheckRule(severity="info", tolerance=0.25, min_rows=1),
-        description="Share of the window's hours without any record, against the baseline.",
-    )
-    errors: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.01),
-        description="Share of responses with status 500 or above, where the capture has a status.",
-    )
-    feature_drift: CheckRule = Field(
-        CheckRule(severity="info", tolerance=0.1, sigmas=2.0),
-        description="Jensen-Shannon distance per feature. Evidence only: inputs move all the time and models"
-        " mostly do not mind. As it wakes nobody it may look closer, at 2 deviations.",
-    )
-    prediction_drift: CheckRule = Field(
-        CheckRule(severity="info", tolerance=0.1, sigmas=2.0),
-        description="Jensen-Shannon distance of the score. Evidence, like the drift of features.",
-    )
-    label_coverage: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.25, min_rows=1),
-        description="Share of rows that have a label, judged when the window is final.",
-    )
-    label_conflicts: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.01, min_rows=1),
-        description="Share of labelled rows that were given different labels at one and the same time, so that it is"
-        " not known which is right. A label that a later one corrects is no conflict.",
-    )
-    unmatched_labels: CheckRule = Field(
-        CheckRule(severity="info", tolerance=0.05, min_rows=1),
-        description="Share of labels whose event was never captured. Evidence only: several models may share a feed of"
-        " labels.",
-    )
-    label_delay: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.1, sigmas=3.3),
-        description="Share of rows that have a label by now, against what earlier windows had at this age. Labels that"
-        " come slower than usual, or have stopped. `tolerance`: how much of the rows may lack a label that should be"
-        " there. `sigmas`: how rare that is among earlier windows.",
-    )
-    concept_drift: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05, sigmas=3.5),
-        description="Realised less estimated loss of the labelled rows: what the relation of inputs and labels has"
-        " changed, since other inputs are in the estimate. `tolerance` is a share of the baseline's mean loss, `sigmas`"
-        " are standard errors. The loss is the Brier score, without probabilities the error rate, for numbers the mean"
-        " absolute error.",
-    )
-    accuracy: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.05),
-        description="Share of right predictions of a classifier with several classes; `tolerance`: how far below the"
-        " baseline's.",
-    )
-    error: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.2),
-        description="Mean absolute error of a regression; `tolerance`: how far above the baseline's, as a share of it.",
-    )
-    worse_than_average: CheckRule = Field(
-        CheckRule(severity="fail", sigmas=2.0),
-        description="Brier skill score below 0 by more than `tolerance`: always predicting the average rate would"
-        " have been better. `sigmas` are standard errors: with 2 the upper end of the interval must be below.",
-    )
-    ranking: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.25),
-        description="ROC AUC. `tolerance` is the share of the baseline's lead over chance (AUC - 0.5) that is lost.",
-    )
-    calibration: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.1),
-        description="Mean score minus the rate of positive labels.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_other_defaults(cls, data: Any) -> Any:
-        """A check that is given in part keeps its other defaults; a setting that it has no use for is refused."""
-        if not isinstance(data, dict):
-            return data
-        defaults = {field.alias or name: field.default for name, field in cls.model_fields.items()}
-        for name, rule in data.items():
-            for key in _USELESS.get(name, ()) if isinstance(rule, dict) else ():
-                if key in rule and rule[key] != getattr(defaults[name], key):
-                    raise ValueError(f"the check {name} has no use for {key!r}")
-        return {
-            name: {**defaults[name].model_dump(), **rule} if name in defaults and isinstance(rule, dict) else rule
-            for name, rule in data.items()
-        }
 
 
 class RetrainPolicy(Strict):
@@ -286,6 +143,7 @@ class ModelConfig(Strict):
     )
     report: ReportConfig = ReportConfig()
     checks: Checks = Checks()
+    alarms: Alarms = Alarms()
     policy: Policy = Policy()
 
     @model_validator(mode="after")

@@ -15,7 +15,9 @@ from monitoring.engine.label_history import age_of, completeness, past_labels
 from monitoring.engine.label_join import JoinReader, LabelCounts
 from monitoring.engine.labelled import WindowLabels
 from monitoring.engine.performance import PerformanceReader, Rows
-from monitoring.judge.performance_checks import among_windows, tail
+from monitoring.judge.family import share_of
+from monitoring.judge.performance_checks import among_windows
+from monitoring.judge.verdict import Status
 from monitoring.measure import Measurement
 from monitoring.measure.basis import Basis, Profile
 from monitoring.measure.cell_names import cell_name
@@ -28,7 +30,7 @@ from monitoring.measure.series import LEAST_LABELLED, Performance, performance_o
 from monitoring.monitor import Monitor
 from monitoring.profile import CategoricalSpec, ProfileSpec
 from monitoring.profile.losses import LossByBin
-from monitoring.window import Window
+from monitoring.window import LENGTHS, Window
 
 KIND, SCHEMA_VERSION = "performance", 1
 _MOST_FEATURES = 10
@@ -130,6 +132,12 @@ class Assessment:
     def concept_gap(self) -> Measurement | None:
         """Realised less estimated loss of the labelled rows of the trailing windows."""
         return self.basis.loss_gap(self.trailing.gap)
+
+    @property
+    def own_loss(self) -> Measurement | None:
+        """The loss of the window's rows, as far as labels tell it; None before they do."""
+        told = self.window.stage in ("provisional", "final")
+        return self.basis.loss_in(self.window.numbers) if told else None
 
     @property
     def segment_gaps(self) -> dict[str, Measurement]:
@@ -286,14 +294,15 @@ def explain(
     parts = (reader.windows.losses(w, until, baseline) for w in past)
     whole = reduce(LossByBin.merge, parts, LossByBin.empty(_sizes(own), basis.largest))
     decomposition = decompose(_of_features(basis.losses), _of_features(whole))
-    rule, gap = reader.config.checks.concept_drift, assessment.concept_gap
-    ordinary = baseline.reference.limits.spread("concept_drift", max(len(past), 1))
+    config = reader.config
+    rule, gap = config.checks.concept_drift, assessment.concept_gap
+    ordinary = baseline.reference.limits.telling("concept_drift", max(len(past), 1))
     diagnosis = diagnose(
         decomposition,
         among_windows(gap, ordinary) if gap and gap.value is not None and gap.standard_error is not None else gap,
         drifted,
         least=rule.tolerance * (assessment.ordinary_loss or 0.0),
-        level=tail(rule.sigmas),
+        level=share_of(config.alarms, Status.WARN, "performance", LENGTHS[config.every] // LENGTHS["hour"]),
         loss=basis.loss_title,
         cell_name=lambda feature, cell: cell_name(spec.features[feature], cell),
     )

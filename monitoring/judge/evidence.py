@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from monitoring.judge.limits import Limits
 from monitoring.measure import Measurement
-from monitoring.measure.basis import Profile
 from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.profile.losses import LossByBin
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,31 @@ class Reference:
         spec: The frozen edges.
         profile: The baseline's rows.
         limits: What is ordinary.
+        losses: The losses of the baseline's labelled rows, by cell of each feature; None without labels.
     """
 
     version: str
     spec: ProfileSpec
     profile: WindowProfile
     limits: Limits
+    losses: LossByBin | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the ledger tells of earlier windows, as far as it was known at the time of the look.
+
+    Attributes:
+        windows: Their labels, oldest first.
+        losses: The loss of each, as it was first known; None where it was not.
+        estimated: What was expected of each.
+        rejected: By severity, how many questions each answered with an alarm.
+    """
+
+    windows: tuple[str, ...] = ()
+    losses: tuple[Measurement | None, ...] = ()
+    estimated: tuple[Measurement | None, ...] = ()
+    rejected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,9 +53,10 @@ class Evidence:
 
     Attributes:
         profile: The window's records.
-        outcomes: Its labelled records.
         trailing: The records of the trailing windows, this one included.
-        trailing_outcomes: Their labelled records.
+        realised: The performance of the window's labelled records.
+        trailing_realised: The same of the trailing windows.
+        trailing_labelled: Labelled records of the trailing windows.
         windows: How many of the trailing windows have records.
         hours: Hours in a window.
         final: Whether no more labels are waited for.
@@ -48,8 +68,12 @@ class Evidence:
         changed_columns: Features whose values no longer parse.
         new_columns: Columns that no feature declares.
         enough_labels: Whether it is final because as many rows as were asked for have a label.
-        numbers: The performance of its own rows, as far as labels tell it: see `monitoring.measure.series`.
+        numbers: The performance of its own rows, as far as labels tell it, where that is not the realised one: see
+            `monitoring.measure.series`.
         trailing_numbers: The same of the trailing windows.
+        own_loss: The loss of its own rows, as far as labels tell it; None where they do not.
+        estimated_loss: What is expected of them without labels.
+        past: What is known of the windows before.
         labelled: Its records with a label.
         label_conflicts: Those that were given different labels of one time.
         labels_read: Labels that may be of its records.
@@ -63,13 +87,14 @@ class Evidence:
     """
 
     profile: WindowProfile
-    outcomes: Profile
     trailing: WindowProfile
-    trailing_outcomes: Profile
     windows: int
     hours: int
     final: bool
     coverage: float | None
+    realised: Mapping[str, Measurement] = field(default_factory=dict)
+    trailing_realised: Mapping[str, Measurement] = field(default_factory=dict)
+    trailing_labelled: int = 0
     quarantined: int = 0
     read: int = 0
     conflicting: int = 0
@@ -89,6 +114,9 @@ class Evidence:
     concept_gap: Measurement | None = None
     segment_gaps: Mapping[str, Measurement] = field(default_factory=dict)
     diagnosis: str = ""
+    own_loss: Measurement | None = None
+    estimated_loss: Measurement | None = None
+    past: Past = Past()
 
     @property
     def unusable(self) -> frozenset[str]:

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.config.model import ModelConfig
-from monitoring.judge.checks import run_checks
+from monitoring.judge.context import Context
 from monitoring.judge.evidence import Evidence, Reference
+from monitoring.judge.family import Family, settle
 from monitoring.judge.performance_checks import performance_alone
+from monitoring.judge.registry import run_checks
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
 from monitoring.measure import Measurement
-from monitoring.measure.performance import performance, proportion
+from monitoring.measure.performance import proportion
 from monitoring.window import Window
 
 _ORDER = {Status.FAIL: 0, Status.UNKNOWN: 1, Status.WARN: 2, Status.INFO: 3, Status.OK: 4}
@@ -53,6 +55,8 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         reference: The baseline; None when there is none.
         config: The model.
     """
+    own: list[Status] = []
+    families: dict[str, Family] = {}
     if evidence.profile.rows == 0:
         findings = [_no_data(evidence, look)]
     elif reference is None:
@@ -61,8 +65,9 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
             Finding("baseline", "", Status.UNKNOWN, Code.NO_BASELINE, f"There is no baseline for these columns. {hint}")
         ]
     else:
-        findings = list(run_checks(evidence, reference, config))
-    own = performance_alone(evidence, reference.limits, config) if reference and evidence.profile.rows else []
+        items = run_checks(Context(evidence, reference, config))
+        findings, families = settle(items, config.alarms, evidence.hours, evidence.past.rejected)
+        own = performance_alone(Context(evidence, reference, config))
     findings.sort(key=lambda finding: _ORDER[finding.status])
     status = worst([finding.status for finding in findings])
     return Verdict(
@@ -76,10 +81,11 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         headline=_headline(status, findings, config),
         findings=tuple(findings),
         numbers=_numbers(evidence, config),
-        trailing=performance(evidence.trailing_outcomes) if config.labels else {},
+        trailing=dict(evidence.trailing_realised) if config.labels else {},
         trailing_windows=look.trailing_windows,
         accounting=look.accounting,
         inputs=look.inputs,
+        families={name: family.to_json() for name, family in families.items()},
     )
 
 
@@ -107,7 +113,7 @@ def _numbers(evidence: Evidence, config: ModelConfig) -> dict[str, Measurement]:
         numbers["latency_p95"] = Measurement(
             "latency_p95", latency, timed, "high", "95th percentile, ms, to the next bin edge"
         )
-    return numbers | (performance(evidence.outcomes) if config.labels else {})
+    return numbers | (dict(evidence.realised) if config.labels else {})
 
 
 def _headline(status: Status, findings: list[Finding], config: ModelConfig) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 from monitoring.measure import Measurement
 from monitoring.window import Window, iso
 
-KIND, SCHEMA_VERSION = "verdict", 1
+KIND, SCHEMA_VERSION = "verdict", 2
 
 
 class Status(StrEnum):
@@ -56,9 +56,12 @@ class Code(StrEnum):
     CALIBRATION_OFF = "calibration_off"
     ACCURACY_WORSE = "accuracy_worse"
     ERROR_LARGER = "error_larger"
+    LOSS_HIGHER = "loss_higher"
+    LOSS_EXPECTED = "loss_expected"
 
 
-PERFORMANCE_CHECKS = frozenset({"worse_than_average", "ranking", "calibration", "accuracy", "error"})
+PERFORMANCE_CHECKS = frozenset({"worse_than_average", "ranking", "calibration", "accuracy", "error", "loss"})
+_ALWAYS = {"check", "subject", "status", "code", "message", "measurement", "baseline", "limit", "windows"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,15 @@ class Finding:
         baseline: The same measurement's ordinary value in the baseline.
         limit: The value beyond which the check fires.
         windows: How many windows the measurement looks back over.
+        p_value: Probability of a value so far beyond what matters in an ordinary window; None for plain facts, and
+            for limits of one's own.
+        level: What the p-value was held against: the share of the alarm budget that was left to it.
+        detectable: The value that would have been found with a power of 80 % in so many rows.
+        group: Columns that drift together are one finding; named after one of them.
+        reference: What the window was compared with; empty for the training baseline.
+        impact: How much mean loss it could explain, in the loss's unit; None where that is not known.
+        folded: Checks that this one explains, as `check:subject`: a column that is missing is not drifting as well.
+        since: The window since when, of what lasts; empty where that is not known.
     """
 
     check: str
@@ -86,6 +98,14 @@ class Finding:
     baseline: float | None = None
     limit: float | None = None
     windows: int = 1
+    p_value: float | None = None
+    level: float | None = None
+    detectable: float | None = None
+    group: str = ""
+    reference: str = ""
+    impact: float | None = None
+    folded: tuple[str, ...] = ()
+    since: str = ""
 
     @property
     def about_performance(self) -> bool:
@@ -93,8 +113,9 @@ class Finding:
         return self.check in PERFORMANCE_CHECKS
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
+        """As JSON values; what is empty is left out."""
+        found = asdict(self) | {"folded": list(self.folded)}
+        return {name: value for name, value in found.items() if name in _ALWAYS or value not in (None, "", [])}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -106,6 +127,7 @@ class Finding:
                 "status": Status(data["status"]),
                 "code": Code(data["code"]),
                 "measurement": measurement,
+                "folded": tuple(data.get("folded", ())),
             }
         )
 
@@ -129,6 +151,8 @@ class Verdict:
         trailing_windows: The labels of those windows, oldest first.
         accounting: What became of every record and label that was read.
         inputs: Versions and fingerprints of everything that the verdict depends on.
+        families: By severity, how many questions were asked, the level they shared, how many were answered by an
+            alarm, and how many false alarms a month of such windows would give at most.
     """
 
     model: str
@@ -145,6 +169,7 @@ class Verdict:
     trailing_windows: tuple[str, ...]
     accounting: dict[str, Any]
     inputs: dict[str, Any]
+    families: dict[str, Any] = field(default_factory=dict)
 
     def of_status(self, *statuses: Status) -> list[Finding]:
         """The findings with one of these statuses."""
@@ -172,6 +197,7 @@ class Verdict:
             "trailing_windows": list(self.trailing_windows),
             "accounting": self.accounting,
             "inputs": self.inputs,
+            "families": self.families,
         }
 
     @classmethod
@@ -192,6 +218,7 @@ class Verdict:
             trailing_windows=tuple(data["trailing_windows"]),
             accounting=data["accounting"],
             inputs=data["inputs"],
+            families=data["families"],
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,14 @@ class Basis(ABC):
     @abstractmethod
     def pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """The head and the arrays of a document; see `unpack_basis`."""
+
+    def loss_in(self, numbers: Mapping[str, Measurement]) -> Measurement | None:
+        """The loss among some numbers; None where it is not among them, or not defined."""
+        found = numbers.get(self.loss)
+        if found is None or found.value is None or self.loss != "accuracy":
+            return found if found is None or found.value is not None else None
+        low, high = (None if end is None else 1 - end for end in (found.high, found.low))
+        return replace(found, name="error_rate", value=1 - found.value, low=low, high=high, direction="high")
 
     def realised(self, state: State) -> Numbers:
         """The numbers of the labelled rows."""

@@ -45,11 +45,18 @@ def drift(
         if contained is not None:
             ordinary = ordinary.subtract(contained.distribution(name))  # type: ignore[arg-type]  # both of one kind
         found[key("feature_drift", name)] = distance(DRIFT_STATISTIC, ordinary, current.distribution(name))
+    found["prediction_drift"] = prediction_drift(current, reference, contained=contained)
+    return found
+
+
+def prediction_drift(
+    current: WindowProfile, reference: WindowProfile, *, contained: WindowProfile | None = None
+) -> Measurement:
+    """How far the score is from the reference; see `drift`."""
     scores = reference.score_distribution()
     if contained is not None:
         scores = scores.subtract(contained.score_distribution())
-    found["prediction_drift"] = distance(DRIFT_STATISTIC, scores, current.score_distribution())
-    return found
+    return distance(DRIFT_STATISTIC, scores, current.score_distribution())
 
 
 def quality(current: WindowProfile, ordinary_rows: float, hours: int) -> dict[str, Measurement]:

@@ -282,11 +282,11 @@ def _plain(value: float, shares: Shares, slope_p: FloatArray, slope_q: FloatArra
 
 def _rooted(squared: float, shares: Shares, slope_p: FloatArray, slope_q: FloatArray, factor: float) -> Score:
     """The square root of such a divergence."""
-    _, n, m, error, p_value, _ = _plain(squared, shares, slope_p, slope_q, factor)
+    _, n, m, error, p_value, *_ = _plain(squared, shares, slope_p, slope_q, factor)
     value = math.sqrt(squared)
     assert error is not None
     noise = math.sqrt(factor * sampling_scale(n, m)) * mean_chi(shares.freedom)
-    return Score(value, n, m, error / (2 * value) if value else None, p_value, noise)
+    return Score(value, n, m, error / (2 * value) if value else None, p_value, noise, shares.freedom)
 
 
 def _variance(slope: FloatArray, share: FloatArray) -> float:

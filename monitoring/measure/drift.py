@@ -152,6 +152,7 @@ def drift(method: str, reference: Distribution, current: Distribution, flavour: 
         standard_error=_finite(score.standard_error),
         p_value=_finite(score.p_value),
         noise=_finite(score.noise),
+        freedom=score.freedom,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 Direction = Literal["high", "low", "both"]
-_WHERE_KNOWN = ("reference_rows", "standard_error", "p_value", "noise")
+_WHERE_KNOWN = ("reference_rows", "standard_error", "p_value", "noise", "freedom")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Measurement:
         standard_error: Standard deviation that sampling alone gives to the value, None where it is not known.
         p_value: Probability of a value at least as far out if both sets of rows came from one distribution.
         noise: Mean size of the value if both sets of rows came from one distribution: what sampling alone gives.
+        freedom: Degrees of freedom of the chi-square that its square follows then, None where it follows none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Measurement:
     standard_error: float | None = None
     p_value: float | None = None
     noise: float | None = None
+    freedom: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what only comparisons of two sets of rows have is left out elsewhere.

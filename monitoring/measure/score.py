@@ -15,6 +15,7 @@ class Score(NamedTuple):
         standard_error: Standard deviation that sampling alone gives to the value where the distributions differ.
         p_value: Probability of a value at least as far out if both were samples of one distribution.
         noise: Mean size of the value if both were samples of one distribution.
+        freedom: Degrees of freedom of the chi-square that its square follows then; None where it follows none.
     """
 
     value: float | None
@@ -23,3 +24,4 @@ class Score(NamedTuple):
     standard_error: float | None = None
     p_value: float | None = None
     noise: float | None = None
+    freedom: int | None = None

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from monitoring.config import broken_models, load_model, load_models, model_path
-from monitoring.config.model import CheckRule, ModelConfig
+from monitoring.config.checks import CheckRule
+from monitoring.config.model import ModelConfig
 from monitoring.errors import ConfigError
 
 GOOD = """\

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from monitoring.capture.quarantine import Reason
-from monitoring.config.model import Checks, ModelConfig
+from monitoring.config.checks import Checks
+from monitoring.config.model import ModelConfig
 from monitoring.decide.decision import Action, Veto
 from monitoring.judge import Code, Status
 from monitoring.prometheus import Sample, exposition

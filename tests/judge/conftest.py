@@ -20,6 +20,7 @@ from monitoring.judge.judge import Look, judge
 from monitoring.judge.limits import Limits, learn_limits
 from monitoring.measure.basis import State
 from monitoring.measure.binary_basis import BinaryBasis
+from monitoring.measure.performance import performance
 from monitoring.profile import CategoricalSpec, NumericSpec, OutcomeProfile, ProfileSpec, WindowProfile
 from monitoring.profile.losses import LossByBin
 from monitoring.profile.score_counts import ScoreProfile
@@ -106,9 +107,11 @@ class Bench:
         known = sum(label is not None for label in rows.label)
         base = Evidence(
             profile=profile,
-            outcomes=outcomes,
+            realised=performance(outcomes),
             trailing=profile,
-            trailing_outcomes=outcomes,
+            trailing_realised=performance(outcomes),
+            trailing_labelled=outcomes.rows,
+            labelled=outcomes.rows,
             windows=1,
             hours=24,
             final=True,
