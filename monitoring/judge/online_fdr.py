@@ -11,12 +11,12 @@ def level(base: float, most: float, rejections: Sequence[int], memory: float) ->
     Every window has `base` at least. A rejection earns more for the windows after it: of `most`, a share of
     (1 - d) d^(2j - 1) for the j-th window after it, where d is `memory`. No window gets more than `most`.
 
-    With weights that fall by d a window, a window s ago counts d^s. Then the levels that were spent are never more
-    than `most` times (the rejections + n), n = base / (most (1 - d)): the even spending of `base` weighs
-    base / (1 - d), and what one rejection earns weighs d^j in its j-th window, relative to the rejection's own
-    weight d^-j (1 - d) d^(2j - 1) d^j in sum over all j at most 1. So the decaying-memory false discovery rate
-    E[false / (rejected + n)], each sum with these weights, is at most `most` where one hypothesis is tested per
-    window. In batches it is so of the estimate of Zrnic et al., whose largest summand is the level of one batch.
+    Let a window count d^s when it is s windows ago. Then the levels so far sum to at most `most` times
+    (the rejections + n), n = base / (most (1 - d)), after every window: those of `base` sum to base / (1 - d), and
+    those that a rejection earns to (1 - d) (1 + d + d² + …) = 1 times what the rejection itself still counts. So the
+    decaying-memory false discovery rate E[false / (rejected + n)], both sums in this count, is at most `most` for
+    independent windows of one hypothesis each. A batch can reject several at once, which the bound does not cover;
+    simulated, with 3 of 10 hypotheses false in a tenth of the windows, it is from 0.07 to 0.08 for `most` = 0.1.
 
     Without a change every rejection is false and brings at most most d / (1 + d) more of them, so that the rate of
     false rejections is from `base` to base / (1 - most / 2): 5 % above it for `most` = 0.1.

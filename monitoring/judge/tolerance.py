@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 POWER = 0.8
+_LARGEST_EXPONENT = 700.0
 
 
 def above(value: float, limit: float, error: float, freedom: float | None = None) -> float:
@@ -136,7 +137,9 @@ class _Prediction(NamedTuple):
     def value(self, errors: float) -> float:
         """The value so many errors above the centre."""
         place = self.centre + errors * self.error
-        return math.exp(place) if self.log else place
+        if not self.log:
+            return place
+        return math.exp(place) if place < _LARGEST_EXPONENT else math.inf
 
 
 def _predict(mean: float, deviation: float, blocks: float, extra: float, *, log: bool) -> _Prediction | None:
@@ -173,12 +176,12 @@ def resemblance(
         m: Rows of the other.
         reciprocals: The sum of 1 / share over the cells; None for cells of equal shares, where it is cells².
 
-    >>> round(resemblance(0.11, 0.0, 20, 20_000, 1_000), 6)  # nothing has changed: hardly
-    2.4e-05
-    >>> round(resemblance(0.11, 0.05, 20, 20_000, 1_000), 5)  # nothing that matters: 1 in 400
-    0.0027
+    >>> round(resemblance(0.11, 0.0, 20, 20_000, 1_000), 6)  # as chance alone has it
+    1e-06
+    >>> round(resemblance(0.11, 0.05, 20, 20_000, 1_000), 5)  # as a change has it that does not matter
+    0.00334
     >>> round(resemblance(0.052, 0.05, 20, 1_000_000, 1_000_000), 5)
-    0.00033
+    0.00063
     """
     if cells < 2:
         return 1.0
@@ -325,7 +328,7 @@ def _noncentral_quantile(level: float, freedom: float, noncentrality: float) -> 
 
 def _zero(function: Callable[[float], float], start: float) -> float:
     """Where an increasing function is zero that is nearly a straight line: the secant method."""
-    before, here = start, start * 1.01
+    before, here = start, start + _FIRST_STEP
     low, high = function(before), function(here)
     for _ in range(_MOST_STEPS):
         if abs(high) < _NEAR or high == low:
@@ -335,4 +338,4 @@ def _zero(function: Callable[[float], float], start: float) -> float:
     return here
 
 
-_MOST_STEPS, _NEAR = 30, 1e-7
+_FIRST_STEP, _MOST_STEPS, _NEAR = 0.1, 30, 1e-7
