@@ -19,6 +19,7 @@ import yaml
 from monitoring import cli, history, pipeline
 from monitoring.capture import CapturedInference, write_captures
 from monitoring.capture.writer import write_labels
+from monitoring.cli.common import EXIT
 from monitoring.config import ModelConfig
 from monitoring.judge import Status
 from monitoring.monitor import Monitor
@@ -172,7 +173,7 @@ def test_the_exit_code_of_a_run_is_its_verdict(run: Run, world: World, number: i
 def test_a_run_as_json(run: Run, world: World, number: int) -> None:
     found = run("run", "toy", "--window", _label(world, number), "--no-report", "--json")
     assert (found.code, found.err) == (CODES[number], "")
-    assert cli._EXIT[Status(found.json["status"])] == found.code
+    assert EXIT[Status(found.json["status"])] == found.code
     assert found.json["decision"]["window"] == _label(world, number)
     assert not world.monitor.store.exists(world.monitor.layout.report(world.window(number), 1))
 
@@ -190,7 +191,7 @@ def test_a_backfill_ends_with_the_worst_code(run: Run, world: World, last: int, 
     found = run(*given, "--json")
     assert found.code == code
     assert [item["window"] for item in found.json] == [_label(world, number) for number in range(last + 1)]
-    assert [cli._EXIT[Status(item["status"])] for item in found.json] == [CODES[n] for n in range(last + 1)]
+    assert [EXIT[Status(item["status"])] for item in found.json] == [CODES[n] for n in range(last + 1)]
     assert run(*given).out.count(" 2024-01-1") == last + 1
 
 
@@ -233,6 +234,77 @@ def test_serve(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         "127.0.0.1",
         8123,
     )
+
+
+def test_incidents(run: Run, world: World) -> None:
+    assert run("incidents", "toy") == Result(0, "", "toy: no window has been looked at yet\n")
+    assert run("incidents", "toy", "--json").json == []
+    for number in (OK, WARNED):
+        run("run", "toy", "--window", _label(world, number), "--no-report")
+    assert "pending" in run("incidents", "toy").out
+    run("run", "toy", "--window", _label(world, FAILED), "--no-report")
+    found = run("incidents", "--json", "toy").json
+    opened = [item for item in found if item["state"] == "open" and item["severity"] == "fail"]
+    assert opened
+    shown = run("incidents", "toy").out
+    for item in opened:
+        assert f"{item['fingerprint']} open fail {item['check']}" in shown
+        assert item["message"] in shown
+        assert item["opened"] == _label(world, FAILED)
+    assert run("incidents", "list", "toy").out == shown
+    key = opened[0]["fingerprint"]
+    history = run("incidents", "show", "toy", key)
+    assert (history.code, history.err) == (0, "")
+    assert "acknowledged" not in history.out
+    assert [item["run"] for item in run("incidents", "show", "toy", key, "--json").json["runs"]] == [
+        _label(world, FAILED)
+    ]
+
+
+def test_incidents_that_are_over(run: Run, world: World) -> None:
+    world.replace_captures(OK, lambda item: replace(item, score=1 - item.score))
+    world.replace_captures(FAILED, lambda item: item)
+    run("run", "toy", "--window", _label(world, OK), "--no-report")
+    key = next(i for i in run("incidents", "toy", "--json").json if i["severity"] == "fail")["fingerprint"]
+    for number in (WARNED, FAILED):
+        run("run", "toy", "--window", _label(world, number), "--no-report")
+    assert key not in run("incidents", "toy").out
+    everything = run("incidents", "toy", "--all").out
+    assert f"{key} resolved fail" in everything
+    assert f"over since {_label(world, FAILED)}" in everything
+
+
+def test_what_people_do_about_an_incident(run: Run, world: World) -> None:
+    run("run", "toy", "--window", _label(world, FAILED), "--no-report")
+    key = run("incidents", "toy", "--json").json[0]["fingerprint"]
+    verdict = world.monitor.store.get(world.monitor.layout.verdict(world.window(FAILED), 1))
+    found = run("incidents", "ack", "toy", key[:4], "--by", "Ada [x]", "--note", "on it")
+    assert found == Result(0, f"{key}: acknowledged by Ada [x]: on it\n", "")
+    assert "acknowledged by Ada [x]: on it" in run("incidents", "toy").out
+    found = run("incidents", "snooze", "toy", key, "--by", "Bob", "--until", "2150-01-01")
+    assert found.out == f"{key}: snoozed by Bob until 2150-01-01T00:00:00Z\n"
+    listed = run("incidents", "toy", "--json").json
+    assert [item["action"] and item["action"]["by"] for item in listed] == ["Bob", *[None] * (len(listed) - 1)]
+    shown = run("incidents", "show", "toy", key).out
+    assert shown.index(": acknowledged by Ada") < shown.index(": snoozed by Bob until 2150")
+    actions = run("incidents", "show", "toy", key, "--json").json["actions"]
+    assert [(item["action"], item["by"], item["note"]) for item in actions] == [
+        ("ack", "Ada [x]", "on it"),
+        ("snooze", "Bob", ""),
+    ]
+    assert world.monitor.store.get(world.monitor.layout.verdict(world.window(FAILED), 1)) == verdict
+    for arguments, complaint in [
+        (("ack", "toy", "ffffffffff", "--by", "Ada"), "'ffffffffff' begins the fingerprint of no incident"),
+        (("ack", "toy", key, "--by", "Ada", "--until", "soon"), "--until soon is no date"),
+        (("snooze", "toy", key, "--by", "Ada", "--until", "2020-01-01"), "2020-01-01T00:00:00Z lies in the past"),
+        (("show", "toy", "ab"), "'ab' begins the fingerprint of no incident"),
+    ]:
+        refused = run("incidents", *arguments)
+        assert (refused.code, refused.out) == (3, "")
+        assert refused.err.startswith(f"error: toy: {complaint}")
+    assert run("incidents", "snooze", "toy", key, "--by", "Ada").code == 3
+    assert run("incidents").err.startswith("Usage: ")
+    assert run("incidents", "--help").code == run("incidents", "list", "--help").code == 0
 
 
 # --- what cannot be done
