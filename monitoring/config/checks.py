@@ -32,6 +32,38 @@ class CheckRule(Strict):
     min_rows: int = Field(200, ge=1, description="Fewer rows than this give `unknown`.")
 
 
+class FairnessRule(CheckRule):
+    """How differently the values of a segment may be treated.
+
+    `tolerance` is of a difference as it is, and of the ratio as a share of it.
+    """
+
+    columns: list[str] = Field([], description="Segments whose values are compared, such as `gender`. Empty: none is.")
+    limits: dict[
+        Literal[
+            "demographic_parity_difference", "disparate_impact", "equal_opportunity_difference", "accuracy_difference"
+        ],
+        float,
+    ] = Field(
+        {},
+        description="Limits of one's own, by metric: `{disparate_impact: 0.8}` is the four-fifths rule. Then it does"
+        " not matter what was ordinary in training.",
+    )
+
+
+class LossRule(CheckRule):
+    """A check of the loss of window after window."""
+
+    lead: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="It fails only if so much of the baseline's lead over always predicting the average (Brier skill,"
+        " R²) is lost, and warns while the model keeps more of it: rows can be harder than ordinary for any model. 0:"
+        " it fails whenever the loss is higher.",
+    )
+
+
 class Alarms(Strict):
     """How many false alarms are put up with, in a month of 30 days in which nothing has changed.
 
@@ -59,6 +91,12 @@ _USELESS = {
     "schema": ("limit", "tolerance", "min_rows"),
     "quarantine": _SHARE,
     "volume": ("min_rows",),
+    "constants": ("limit", "tolerance"),
+    "staleness": ("limit", "tolerance"),
+    "duplicates": _SHARE,
+    "gaps": _SHARE,
+    "feed": ("min_rows",),
+    "model_version": ("limit", "tolerance", "min_rows"),
     "event_ids": _SHARE,
     "label_coverage": _SHARE,
     "label_conflicts": _SHARE,
@@ -67,6 +105,9 @@ _USELESS = {
     "concept_drift": ("limit",),
     "loss": ("limit",),
     "estimated_loss": ("limit",),
+    "segment_share": ("limit",),
+    "segment_predictions": ("limit",),
+    "fairness": ("limit",),
 }
 
 
@@ -82,6 +123,29 @@ class Checks(Strict):
         CheckRule(severity="fail", tolerance=0.1),
         description="Share of nulls per feature. 0.1: below a tenth of the rows models usually cope.",
     )
+    mismatch: CheckRule = Field(
+        CheckRule(severity="fail", tolerance=0.05),
+        description="Share of values per feature that are not of its type, such as a text where a number belongs.",
+    )
+    nonfinite: CheckRule = Field(
+        CheckRule(severity="fail", tolerance=0.1),
+        description="Share of NaN and infinite values per numeric feature.",
+    )
+    out_of_range: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.05),
+        description="Share of values per numeric feature below the baseline's lowest or above its highest. A changed"
+        " unit does that, and so does a summer after a baseline of winter: it warns.",
+    )
+    constants: CheckRule = Field(
+        CheckRule(severity="fail"),
+        description="A feature that always had several values has one. Fires where as many rows of one value would be"
+        " a rare chance.",
+    )
+    staleness: CheckRule = Field(
+        CheckRule(severity="fail"),
+        description="A feature of many values has exactly the values of the window before, and never had in the"
+        " baseline.",
+    )
     unseen: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.05),
         description="Share of categories per feature that the baseline never saw.",
@@ -95,13 +159,30 @@ class Checks(Strict):
         description="Share of records with the event id of another record that says something else: which of them a"
         " label belongs to is not known. 0.001: one in a thousand is somebody's retry.",
     )
+    duplicates: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.1, min_rows=1),
+        description="Share of records that were there before. They are not counted twice; many of them are a sender"
+        " that repeats itself.",
+    )
     volume: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.5, min_rows=1),
-        description="Rows in the window, as a share of the baseline's mean. 0.5: half or one and a half times.",
+        description="Rows in the window, as a share of what the same hours of the week have in the baseline. 0.5: half"
+        " or twice. What is left of a feed that has collapsed fails: see `feed`.",
     )
     gaps: CheckRule = Field(
-        CheckRule(severity="info", tolerance=0.25, min_rows=1),
-        description="Share of the window's hours without any record, against the baseline.",
+        CheckRule(severity="fail", tolerance=0.05, min_rows=1),
+        description="Hours without a record that never are without one in the baseline. `tolerance`: share of the"
+        " window's ordinary rows that may be missing so; less than that warns. 0.05: an hour of a day.",
+    )
+    feed: CheckRule = Field(
+        CheckRule(severity="fail", limit=0.2, tolerance=0.5, min_rows=1),
+        description="Whether the window as a whole is broken, so that it tells nothing of the model: more than"
+        " `tolerance` of its columns, records or hours are, or fewer than `limit` of its rows have come. It stands for"
+        " all checks that it explains.",
+    )
+    model_version: CheckRule = Field(
+        CheckRule(severity="info", min_rows=1),
+        description="A model version answers that did not in the window before. A fact to be told, no drift.",
     )
     errors: CheckRule = Field(
         CheckRule(severity="fail", tolerance=0.01),
@@ -143,10 +224,11 @@ class Checks(Strict):
         " changed, since other inputs are in the estimate. `tolerance` is a share of the baseline's mean loss. The loss"
         " is the Brier score, without probabilities the error rate, for numbers the mean absolute error.",
     )
-    loss: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.1),
+    loss: LossRule = Field(
+        LossRule(severity="fail", tolerance=0.1),
         description="The loss of window after window against the baseline's, with an alarm that may be looked at every"
-        " day. `tolerance`: how far above the baseline's it may be, as a share of it.",
+        " day. `tolerance`: how far above the baseline's it may be, as a share of it. `lead`: how much worse the model"
+        " has to be than it was to fail, and not to warn.",
     )
     estimated_loss: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.1),
@@ -174,6 +256,29 @@ class Checks(Strict):
     calibration: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.1),
         description="Mean score minus the rate of positive labels.",
+    )
+    segment_loss: CheckRule = Field(
+        CheckRule(severity="fail", tolerance=0.2),
+        description="The loss of each value of each segment against its own in the baseline: fine overall, broken"
+        " here. `tolerance` is a share of it. Where the whole fails, too, it says where it is worst.",
+    )
+    segment_share: CheckRule = Field(
+        CheckRule(severity="info", tolerance=0.05),
+        description="Share of the rows that a value of a segment has, up or down.",
+    )
+    segment_predictions: CheckRule = Field(
+        CheckRule(severity="info", tolerance=0.1),
+        description="Share of positive predictions among the rows of a value of a segment, up or down.",
+    )
+    fairness: FairnessRule = Field(
+        FairnessRule(severity="warn", tolerance=0.05),
+        description="How differently a model treats the values of a segment, against how it did in training:"
+        " demographic parity, disparate impact, equal opportunity, accuracy. Off until `columns` names one.",
+    )
+    attribution_drift: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.1),
+        description="NDCG of the features by mean absolute attribution, against the baseline's order; for models whose"
+        " attributions are captured. 0.1 below 1 is the 0.90 of SageMaker Clarify.",
     )
 
     added: dict[str, SerializeAsAny[CheckRule]] = Field(

@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from monitoring.config.calendar import CalendarEntry
 from monitoring.config.capture import Capture, Columns
 from monitoring.config.checks import Alarms, Checks
+from monitoring.config.incidents import Incidents
 from monitoring.config.labels import Labels
+from monitoring.config.references import Reference, require_references
 from monitoring.config.values import Duration, Strict
 from monitoring.documents import fingerprint
 from monitoring.window import LENGTHS, Every
@@ -144,12 +147,22 @@ class ModelConfig(Strict):
     report: ReportConfig = ReportConfig()
     checks: Checks = Checks()
     alarms: Alarms = Alarms()
+    incidents: Incidents = Field(Incidents(), description="When a finding becomes an incident, and when it is over.")
+    references: list[Reference] = Field(
+        [], description="What drift is judged against beside the baseline, which is always there: see below."
+    )
+    calendar: list[CalendarEntry] = Field([], description="Days on which things are known to be different.")
     policy: Policy = Policy()
 
     @model_validator(mode="after")
     def _name_is_free(self) -> Self:
         if self.name in _RESERVED:
             raise ValueError(f"the store keeps {self.name!r} for itself; choose another name")
+        return self
+
+    @model_validator(mode="after")
+    def _references_that_can_be_made(self) -> Self:
+        require_references(self.references, self.every, self.trailing_windows)
         return self
 
     @model_validator(mode="after")
@@ -175,7 +188,8 @@ class ModelConfig(Strict):
 
     def fingerprint(self) -> str:
         """A hash of everything that can change a verdict (not of who is told, or how it is shown)."""
-        settings: dict[str, Any] = self.model_dump(mode="json", exclude={"policy", "report", "description", "owner"})
+        exclude = {"policy", "report", "description", "owner", "incidents"}
+        settings: dict[str, Any] = self.model_dump(mode="json", exclude=exclude)
         return fingerprint(settings)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from monitoring.judge.limits import Spread
+from monitoring.judge.limits import Spread, logit
 from monitoring.judge.tolerance import resemblance, resemblance_limit
 from monitoring.measure import Measurement
 
 # A test has to find what it is said to find four times in five
 _POWER_Z = 0.8416212335729143
 # With fewer independent blocks their spread says nothing
-_LEAST_BLOCKS = 2.0
+LEAST_BLOCKS = 2.0
 
 
 class Test(Protocol):
@@ -83,22 +83,26 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Logarithmic:
-    """A positive value, skewed to the right, whose logarithm has a test."""
+class Logistic:
+    """A value between 0 and 1, skewed near either end, whose logit has a test."""
 
-    of_log: Normal
+    of_logit: Normal
 
     def p_value(self, value: float) -> float:
-        """Upper tail; 1 for nothing."""
-        return self.of_log.p_value(math.log(value)) if value > 0 else 1.0
+        """Upper tail."""
+        return self.of_logit.p_value(logit(value))
 
     def limit(self, level: float) -> float:
         """Upper quantile."""
-        return math.exp(self.of_log.limit(level))
+        return _logistic(self.of_logit.limit(level))
 
     def detectable(self, level: float) -> float:
         """The limit and what sampling may take away again."""
-        return math.exp(self.of_log.detectable(level))
+        return _logistic(self.of_logit.detectable(level))
+
+
+def _logistic(number: float) -> float:
+    return 1 / (1 + math.exp(-min(max(number, -700.0), 700.0)))
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class Resemblance:
         n: Rows of the reference.
         m: Rows.
         error: Standard deviation that sampling gives to a distance near the limit.
+        reciprocals: Sum of 1 / share over the cells.
     """
 
     tolerance: float
@@ -118,14 +123,17 @@ class Resemblance:
     n: int
     m: int
     error: float
+    reciprocals: float | None = None
 
     def p_value(self, value: float) -> float:
         """Upper tail at the tolerance."""
-        return resemblance(value, self.tolerance, self.freedom + 1, self.n, self.m)
+        cells = self.freedom + 1
+        return resemblance(value, self.tolerance, cells, self.n, self.m, reciprocals=self.reciprocals)
 
     def limit(self, level: float) -> float:
         """Upper quantile."""
-        return resemblance_limit(level, self.tolerance, self.freedom + 1, self.n, self.m)
+        cells = self.freedom + 1
+        return resemblance_limit(level, self.tolerance, cells, self.n, self.m, reciprocals=self.reciprocals)
 
     def detectable(self, level: float) -> float:
         """The limit and what sampling may take away again."""
@@ -184,12 +192,12 @@ def distance_test(found: Measurement, spread: Spread | None, tolerance: float, m
     tests: list[Test] = []
     if n and m and found.freedom:
         error = 1 / math.sqrt(8 * math.log(2) * n * m / (n + m))
-        tests.append(Resemblance(tolerance, found.freedom, n, m, error))
+        tests.append(Resemblance(tolerance, found.freedom, n, m, error, found.reciprocals))
     ordinary: Test | None = None
-    if spread is not None and spread.independent >= _LEAST_BLOCKS and spread.log_deviation:
+    if spread is not None and spread.independent >= LEAST_BLOCKS and spread.logit_deviation:
         here = math.sqrt(max(spread.square - spread.noise**2, 0.0) + noise**2)
-        log_mean = spread.log_mean + math.log(here / math.sqrt(spread.square))
-        ordinary = Logarithmic(predictive(log_mean, spread.log_deviation, spread.independent))
+        moved = math.log(here / math.sqrt(spread.square)) if here else 0.0
+        ordinary = Logistic(predictive(spread.logit_mean + moved, spread.logit_deviation, spread.independent))
         tests.append(ordinary)
     return Every(tests or [Normal(tolerance, 0.0)], ordinary, most)
 
@@ -201,7 +209,7 @@ def share_test(found: Measurement, spread: Spread | None, tolerance: float, most
     rows = max(found.rows, 1)
     tests: list[Test] = [Normal(allowed, math.sqrt(max(allowed * (1 - allowed), 1 / rows) / rows))]
     ordinary: Test | None = None
-    if spread is not None and spread.independent >= _LEAST_BLOCKS:
+    if spread is not None and spread.independent >= LEAST_BLOCKS:
         sampling = mean * (1 - mean)
         more = max(sampling / rows - sampling / max(spread.rows, 1.0), 0.0)
         deviation = math.sqrt(spread.deviation**2 + more)
@@ -224,7 +232,7 @@ def number_test(found: Measurement, spread: Spread | None, tolerance: float, *, 
     error = error_of(found)
     tests: list[Test] = [Normal(mean + tolerance, error)]
     ordinary: Test | None = None
-    if spread is not None and spread.independent >= _LEAST_BLOCKS:
+    if spread is not None and spread.independent >= LEAST_BLOCKS:
         ordinary = predictive(mean, widened(spread, found, error), spread.independent, error=error)
         tests.append(ordinary)
     return Every(tests, ordinary)

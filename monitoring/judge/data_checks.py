@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from monitoring.config.checks import CheckRule
-from monitoring.judge.beyond import Every, Normal, predictive, share_test
+from monitoring.judge.beyond import Every, share_test
 from monitoring.judge.context import Answers, Check, Context, built_in
 from monitoring.judge.rules import Topic, ask, beyond_limit, few, fired, too_many
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.measure import quality as data
-from monitoring.profile import CategoricalProfile, CategoricalSpec
+from monitoring.profile import CategoricalProfile, CategoricalSpec, NumericProfile
 
+# Fewer windows do not tell whether a column is used to having one value
+_ENOUGH_WINDOWS = 5
 # A share ends at 1: where ordinary windows come near it, only what is new can reach it
 _CEILING = 0.98
 
@@ -54,30 +59,6 @@ def _event_ids(context: Context, rule: CheckRule) -> Answers:
     yield too_many("event_ids", rule, Code.EVENT_ID_REUSED, evidence.conflicting, measured, message)
 
 
-def _volume(context: Context, rule: CheckRule) -> Answers:
-    limits = context.reference.limits
-    found, spread = data.volume(context.evidence.profile.rows, limits.rows), limits.spread("volume", 1)
-    if spread is None or found.value is None:
-        return
-    say = f"{found.rows} rows; an ordinary window has {round(limits.rows)}."
-    low = found.value < spread.mean
-    topic = Topic("volume", "", Code.VOLUME_LOW if low else Code.VOLUME_HIGH)
-    if rule.limit != "baseline":
-        away = rule.limit if found.value >= spread.mean else 2 * spread.mean - rule.limit
-        yield beyond_limit(topic, rule, found, away, spread.mean, say, low=low)
-        return
-    centre = -spread.mean if low else spread.mean
-    ordinary = predictive(centre, spread.deviation, spread.independent)
-    test = Every([Normal(centre + rule.tolerance, 0.0), ordinary], ordinary, sides=2)
-    yield ask(topic, rule, found, test, spread.mean, say, low=low)
-
-
-def _gaps(context: Context, rule: CheckRule) -> Answers:
-    hours = context.evidence.hours
-    found = data.silent_hours(context.evidence.profile, hours)
-    yield from _share(context, rule, Topic("gaps", "", Code.HOURS_MISSING), found)
-
-
 def _errors(context: Context, rule: CheckRule) -> Answers:
     found = data.server_errors(context.evidence.profile)
     if found.value is not None:
@@ -100,6 +81,117 @@ def _unseen(context: Context, rule: CheckRule) -> Answers:
             yield from _share(context, rule, Topic("unseen", name, Code.UNSEEN_CATEGORIES), data.unseen(column))
 
 
+def _mismatch(context: Context, rule: CheckRule) -> Answers:
+    faults = {
+        name: (data.mismatch(column), Code.VALUES_OF_OTHER_TYPE)
+        for name, column in context.evidence.profile.features.items()
+    }
+    yield from _faults(context, rule, "mismatch", faults, "No column has values of another type.")
+
+
+def _nonfinite(context: Context, rule: CheckRule) -> Answers:
+    faults = {
+        name: (data.nonfinite(column), Code.NONFINITE_INCREASED)
+        for name, column in context.evidence.profile.features.items()
+        if isinstance(column, NumericProfile)
+    }
+    yield from _faults(context, rule, "nonfinite", faults, "No column has NaN or infinite values.")
+
+
+def _out_of_range(context: Context, rule: CheckRule) -> Answers:
+    faults = {}
+    for name, column in context.evidence.profile.features.items():
+        ordinary = context.reference.profile.features[name]
+        if isinstance(column, NumericProfile) and isinstance(ordinary, NumericProfile):
+            faults[name] = data.out_of_range(column, ordinary), Code.OUT_OF_RANGE
+    yield from _faults(context, rule, "out_of_range", faults, "No column has values outside of the baseline's range.")
+
+
+def _faults(
+    context: Context, rule: CheckRule, check: str, faults: Mapping[str, tuple[Measurement, Code]], none: str
+) -> Answers:
+    """Shares of rows that most columns have none of: only those that have some, here or in the baseline, are asked."""
+    asked = False
+    for name, (found, code) in faults.items():
+        spread = context.reference.limits.spread(block.key(check, name), 1)
+        if name in context.evidence.unusable or not (found.value or (spread and spread.mean)):
+            continue
+        asked = True
+        topic = Topic(check, name, code, group=context.reference.limits.groups.get(name, ""))
+        yield from _share(context, rule, topic, found)
+    if not asked:
+        rows = context.evidence.profile.rows
+        enough = rows >= rule.min_rows
+        yield (
+            Finding(check, "", Status.OK, Code.WITHIN_LIMITS, none)
+            if enough
+            else few(check, "", rule, rows, Code.TOO_FEW_ROWS, "rows", 1)
+        )
+
+
+def _constants(context: Context, rule: CheckRule) -> Answers:
+    """Columns of one value that always had several.
+
+    If the fullest cell of any baseline window had a share s of its values, n rows of one value have a probability of
+    at most s^n.
+    """
+    evidence, habits = context.evidence, context.reference.limits.habits
+    if evidence.profile.rows < rule.min_rows:
+        yield few("constants", "", rule, evidence.profile.rows, Code.TOO_FEW_ROWS, "rows", 1)
+        return
+    asked = False
+    for name, column in evidence.profile.features.items():
+        found, fullest = data.constancy(column), habits.fullest.get(name, 1.0)
+        if habits.windows < _ENOUGH_WINDOWS or not found.value or fullest >= 1 or name in evidence.unusable:
+            continue
+        asked = True
+        topic = Topic("constants", name, Code.COLUMN_CONSTANT, group=context.reference.limits.groups.get(name, ""))
+        say = f"Column {name} has one value in all {found.rows} rows; it always had several."
+        chance = _Chance(fullest**found.rows)
+        yield ask(topic, rule, found, Every([chance], chance), 0.0, say)
+    if not asked:
+        yield Finding("constants", "", Status.OK, Code.WITHIN_LIMITS, "No column has one value that had several.")
+
+
+@dataclass(frozen=True)
+class _Chance:
+    """The test of what happens or does not, with a known probability."""
+
+    probability: float
+
+    def p_value(self, value: float) -> float:
+        """That probability; 1 where it has not happened."""
+        return self.probability if value else 1.0
+
+    def limit(self, _level: float) -> float:
+        """It has happened or not."""
+        return 1.0
+
+    def detectable(self, _level: float) -> float:
+        """It is always seen."""
+        return 1.0
+
+
+def _staleness(context: Context, rule: CheckRule) -> Answers:
+    """Columns that are exactly as they were in the window before: a fact, which chance does not bring about."""
+    evidence, habits = context.evidence, context.reference.limits.habits
+    if evidence.before is None:
+        return
+    rows = min(evidence.profile.rows, evidence.before.rows)
+    if rows < rule.min_rows:
+        yield few("staleness", "", rule, rows, Code.TOO_FEW_ROWS, "rows", 1)
+        return
+    fresh = True
+    for name, column in evidence.profile.features.items():
+        found = data.staleness(column, evidence.before.features[name])
+        if found.value and name not in habits.repeating and name not in evidence.unusable:
+            fresh = False
+            message = f"Column {name} has exactly the values of the window before in all {found.rows} rows."
+            yield Finding("staleness", name, fired(rule), Code.COLUMN_STALE, message, found, 0.0)
+    if fresh:
+        yield Finding("staleness", "", Status.OK, Code.WITHIN_LIMITS, "No column repeats the window before.")
+
+
 def _share(context: Context, rule: CheckRule, topic: Topic, found: Measurement) -> Answers:
     """A share of rows that is bad when it is higher than ordinary."""
     if found.rows < rule.min_rows or found.value is None:
@@ -120,9 +212,12 @@ CHECKS: tuple[Check, ...] = (
     built_in("schema", _schema),
     built_in("quarantine", _quarantine),
     built_in("event_ids", _event_ids),
-    built_in("volume", _volume),
-    built_in("gaps", _gaps),
     built_in("errors", _errors),
+    built_in("mismatch", _mismatch),
+    built_in("nonfinite", _nonfinite),
+    built_in("constants", _constants),
+    built_in("staleness", _staleness),
     built_in("nulls", _nulls),
+    built_in("out_of_range", _out_of_range),
     built_in("unseen", _unseen),
 )

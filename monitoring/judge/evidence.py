@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from monitoring.judge.limits import Limits
 from monitoring.measure import Measurement
+from monitoring.measure.concept import Diagnosis
+from monitoring.measure.segments import GroupCounts
 from monitoring.profile import ProfileSpec, WindowProfile
 from monitoring.profile.losses import LossByBin
 
@@ -31,6 +34,27 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class PastReference:
+    """Windows before this one that it is compared with, beside the baseline: see `monitoring.config.references`.
+
+    Attributes:
+        name: What it is called.
+        profile: Their records; None where there are none to compare with.
+        now: The records that are compared with them.
+        windows: How many windows these are of.
+        definition: Under which the limits hold what was learned of such a comparison; empty where nothing was.
+        missing: Why there is none.
+    """
+
+    name: str
+    profile: WindowProfile | None = None
+    now: WindowProfile | None = None
+    windows: int = 1
+    definition: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Past:
     """What the ledger tells of earlier windows, as far as it was known at the time of the look.
 
@@ -52,8 +76,9 @@ class Evidence:
     """Everything that is known of a window when it is judged.
 
     Attributes:
+        window: Its label.
         profile: The window's records.
-        trailing: The records of the trailing windows, this one included.
+        trailing: The records of the trailing windows, this one included, without those that the calendar suppresses.
         realised: The performance of the window's labelled records.
         trailing_realised: The same of the trailing windows.
         trailing_labelled: Labelled records of the trailing windows.
@@ -64,6 +89,9 @@ class Evidence:
         quarantined: Records that could not be read.
         read: Records that the window's own run read, of whichever window.
         conflicting: Records with the event id of another record that says something else.
+        duplicates: Records whose event id was there before, besides those that count.
+        start: The window's start; None where it is not known.
+        before: The records of the newest window before it that has some, on the same bins; None without one.
         missing_columns: Features that the records do not have.
         changed_columns: Features whose values no longer parse.
         new_columns: Columns that no feature declares.
@@ -74,6 +102,8 @@ class Evidence:
         own_loss: The loss of its own rows, as far as labels tell it; None where they do not.
         estimated_loss: What is expected of them without labels.
         past: What is known of the windows before.
+        drift_windows: Of how many windows `trailing` is; None for all of those that have records.
+        references: What it is compared with beside the baseline.
         labelled: Its records with a label.
         label_conflicts: Those that were given different labels of one time.
         labels_read: Labels that may be of its records.
@@ -83,7 +113,11 @@ class Evidence:
         ordinary_loss: The baseline's mean loss, None without labels in it.
         concept_gap: Realised less estimated loss of the labelled rows of the trailing windows.
         segment_gaps: The same for values of segments, by `segment=value`.
-        diagnosis: One sentence that names what happened to performance; empty where it was not asked for.
+        segment_losses: The loss of values of segments over the trailing windows, by `segment=value`, as far as labels
+            tell it.
+        groups: What was counted of each value over the trailing windows, by segment and value.
+        everyone: The same of all rows.
+        diagnosis: What happened to performance; None where it was not asked for.
     """
 
     profile: WindowProfile
@@ -98,6 +132,9 @@ class Evidence:
     quarantined: int = 0
     read: int = 0
     conflicting: int = 0
+    duplicates: int = 0
+    start: datetime | None = None
+    before: WindowProfile | None = None
     missing_columns: tuple[str, ...] = ()
     changed_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = ()
@@ -113,10 +150,16 @@ class Evidence:
     ordinary_loss: float | None = None
     concept_gap: Measurement | None = None
     segment_gaps: Mapping[str, Measurement] = field(default_factory=dict)
-    diagnosis: str = ""
+    diagnosis: Diagnosis | None = None
+    segment_losses: Mapping[str, Measurement] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, GroupCounts]] = field(default_factory=dict)
+    everyone: GroupCounts = field(default_factory=GroupCounts)
     own_loss: Measurement | None = None
     estimated_loss: Measurement | None = None
     past: Past = Past()
+    window: str = ""
+    drift_windows: int | None = None
+    references: tuple[PastReference, ...] = ()
 
     @property
     def unusable(self) -> frozenset[str]:

@@ -27,7 +27,8 @@ class Family:
         questions: How many were asked; those of one group are one.
         level: Their level: with nothing changed, the probability that any of them fires.
         fired: Those that fired, by their names.
-        false_alarms: In a month of such windows with nothing changed, at most so many would fire.
+        false_alarms: In a month of such windows with nothing changed, and nothing found before, at most so many would
+            fire.
         budget: How many the configuration puts up with.
     """
 
@@ -112,7 +113,8 @@ def settle(
         name = f"{severity} {kind}"
         level = level_of(alarms, severity, kind, hours, rejected.get(name, ()))
         levels = levels_by_group([q.p_value for q in asked], [q.hypothesis for q in asked], level)
-        families[name] = _family(asked, levels, level, hours, budget(alarms, severity))
+        lasting = level_of(alarms, severity, kind, hours)
+        families[name] = _family(asked, levels, level, lasting, hours, budget(alarms, severity))
         for place, question, share in zip(members, asked, levels, strict=True):
             found[place] = question.answer(share)
     return [item for item in found if isinstance(item, Finding)], families
@@ -134,15 +136,18 @@ def levels_by_group(p_values: Sequence[float], groups: Sequence[str], level: flo
     return [share * max(found[group], 1) / sizes[group] for group in groups]
 
 
-def _family(asked: Sequence[Question], levels: Sequence[float], level: float, hours: int, most: float) -> Family:
+def _family(
+    asked: Sequence[Question], levels: Sequence[float], level: float, lasting: float, hours: int, most: float
+) -> Family:
     false = 0.0
-    for question, share in zip(asked, levels, strict=True):
+    for question in asked:
+        share = lasting / len(asked)
         limit = question.limit(share)
         false += share if limit is None else min(question.ordinary_tail(limit), share)
     return Family(
         questions=len({question.hypothesis for question in asked}),
         level=level,
         fired=tuple(sorted({q.hypothesis for q, share in zip(asked, levels, strict=True) if q.p_value <= share})),
-        false_alarms=min(false, level) * MONTH_HOURS / hours,
+        false_alarms=min(false, lasting) * MONTH_HOURS / hours,
         budget=most,
     )

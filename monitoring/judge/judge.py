@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from monitoring.config.calendar import CalendarEntry, in_force
 from monitoring.config.model import ModelConfig
+from monitoring.judge import calendar
 from monitoring.judge.context import Context
 from monitoring.judge.evidence import Evidence, Reference
 from monitoring.judge.family import Family, settle
+from monitoring.judge.folding import fold
 from monitoring.judge.performance_checks import performance_alone
 from monitoring.judge.registry import run_checks
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
+from monitoring.judge.why import why
 from monitoring.measure import Measurement
 from monitoring.measure.performance import proportion
 from monitoring.window import Window
@@ -57,6 +61,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
     """
     own: list[Status] = []
     families: dict[str, Family] = {}
+    entries, suppressed = in_force(config.calendar, look.window), ""
     if evidence.profile.rows == 0:
         findings = [_no_data(evidence, look)]
     elif reference is None:
@@ -65,11 +70,14 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
             Finding("baseline", "", Status.UNKNOWN, Code.NO_BASELINE, f"There is no baseline for these columns. {hint}")
         ]
     else:
-        items = run_checks(Context(evidence, reference, config))
-        findings, families = settle(items, config.alarms, evidence.hours, evidence.past.rejected)
-        own = performance_alone(Context(evidence, reference, config))
+        findings, families, suppressed = _answers(Context(evidence, reference, config), entries)
+        counted = config.model_copy(update={"checks": calendar.without_suppressed(config.checks, entries)})
+        if all(finding.code is not Code.FEED_BROKEN for finding in findings):
+            own = performance_alone(Context(evidence, reference, counted))
+    findings = calendar.annotate(findings, entries)
     findings.sort(key=lambda finding: _ORDER[finding.status])
     status = worst([finding.status for finding in findings])
+    reason = why(findings, evidence)
     return Verdict(
         model=config.name,
         window=look.window,
@@ -78,7 +86,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         final=look.final,
         status=status,
         own_performance=worst(own),
-        headline=_headline(status, findings, config),
+        headline=_headline(status, findings, config) + suppressed,
         findings=tuple(findings),
         numbers=_numbers(evidence, config),
         trailing=dict(evidence.trailing_realised) if config.labels else {},
@@ -86,7 +94,20 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         accounting=look.accounting,
         inputs=look.inputs,
         families={name: family.to_json() for name, family in families.items()},
+        calendar=tuple(entry.name for entry in entries),
+        why=reason.to_json() if reason else None,
     )
+
+
+def _answers(context: Context, entries: tuple[CalendarEntry, ...]) -> tuple[list[Finding], dict[str, Family], str]:
+    """The findings, their families, and what is said of those that the calendar suppresses."""
+    budget = (context.config.alarms, context.evidence.hours, context.evidence.past.rejected)
+    counted, suppressed = calendar.apart(run_checks(context), entries)
+    findings, families = settle(fold(counted, context), *budget)
+    # a family of their own: what is suppressed must neither spend alarms nor leave fewer to the others
+    answered, _ = settle(suppressed, *budget)
+    said = calendar.what_was_suppressed(answered, entries)
+    return [*findings, *calendar.quiet(answered, entries)], families, said
 
 
 def _no_data(evidence: Evidence, look: Look) -> Finding:
@@ -121,7 +142,7 @@ def _headline(status: Status, findings: list[Finding], config: ModelConfig) -> s
         bad = [finding for finding in findings if finding.status is status]
         more = f" And {len(bad) - 1} more." if len(bad) > 1 else ""
         return f"{bad[0].message}{more}"
-    drifted = sum(finding.code is Code.FEATURE_DRIFT for finding in findings)
+    drifted = len({finding.subject for finding in findings if finding.code is Code.FEATURE_DRIFT})
     moved = f" {drifted} of {len(config.columns.stored)} features have moved, without harm." if drifted else ""
     if config.labels is None:
         return f"Data are within their limits; performance is not monitored (no labels configured).{moved}"

@@ -14,7 +14,10 @@ import numpy as np
 
 from monitoring.judge.multiplicity import groups_of
 from monitoring.measure import Measurement, block
+from monitoring.measure.attribution import attribution_drift
 from monitoring.measure.basis import Basis, State
+from monitoring.measure.habits import Habits, learn_habits, outside_the_others
+from monitoring.measure.traffic import Traffic, learn_traffic
 from monitoring.profile import WindowProfile
 
 # Block lengths for which the concept gap is learned, of so many blocks at most; others take that of the next longer.
@@ -23,6 +26,9 @@ _GAP_LENGTHS, _MOST_GAPS, _EVERY_LENGTH = (1, 2, 3, 5, 7, 14, 24, 30, 60, 90), 2
 # So many independent blocks tell a deviation to a quarter of itself
 _ENOUGH_BLOCKS = 8.0
 _LEAST_FOR_GROUPS, _TOGETHER = 10, 0.7
+_NEAR_END = 1e-6
+# Where no window of the baseline had any, there is no spread to keep
+_RARE = ("mismatch", "nonfinite", "out_of_range")
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Spread:
         rows: Rows of a block, on average.
         noise: Of a distance, the root mean square that sampling alone gives it; 0 for other measurements.
         square: Of a distance, its mean square.
-        log_mean: Mean of its logarithm, of a distance.
-        log_deviation: Standard deviation of its logarithm, of a distance.
+        logit_mean: Mean of its logit, of a distance, which is between 0 and 1 and skewed near either end.
+        logit_deviation: Standard deviation of its logit, of a distance.
         carried: Correlation of one window with the next.
     """
 
@@ -49,8 +55,8 @@ class Spread:
     rows: float = 0.0
     noise: float = 0.0
     square: float = 0.0
-    log_mean: float = 0.0
-    log_deviation: float = 0.0
+    logit_mean: float = 0.0
+    logit_deviation: float = 0.0
     carried: float = 0.0
 
     @classmethod
@@ -60,7 +66,7 @@ class Spread:
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         carried = correlation(values, length)
         distances = [item for item in found if item.noise is not None and item.value]
-        logs = [math.log(item.value) for item in distances if item.value]
+        logits = [logit(item.value) for item in distances if item.value]
         return cls(
             mean=statistics.fmean(values),
             deviation=deviation,
@@ -69,8 +75,23 @@ class Spread:
             rows=statistics.fmean(item.rows for item in found),
             noise=math.sqrt(statistics.fmean((item.noise or 0.0) ** 2 for item in found)),
             square=statistics.fmean(value * value for value in values) if distances else 0.0,
-            log_mean=statistics.fmean(logs) if logs else 0.0,
-            log_deviation=statistics.stdev(logs) if len(logs) > 1 else 0.0,
+            logit_mean=statistics.fmean(logits) if logits else 0.0,
+            logit_deviation=statistics.stdev(logits) if len(logits) > 1 else 0.0,
+            carried=carried if length == 1 else 0.0,
+        )
+
+    @classmethod
+    def of_numbers(cls, values: Sequence[float], rows: Sequence[float], length: int) -> Self:
+        """The same of numbers that are no distances, at least one, of so many rows each: segments have very many."""
+        count, carried = len(values), correlation(values, length)
+        mean = math.fsum(values) / count
+        squares = math.fsum([(value - mean) ** 2 for value in values])
+        return cls(
+            mean=mean,
+            deviation=math.sqrt(squares / (count - 1)) if count > 1 else 0.0,
+            blocks=count,
+            independent=_independent(count, length, carried),
+            rows=math.fsum(rows) / count,
             carried=carried if length == 1 else 0.0,
         )
 
@@ -78,6 +99,16 @@ class Spread:
 # Overlapping blocks tell about half more of a variance than those that do not overlap
 # (Künsch, The jackknife and the bootstrap for general stationary observations, Ann. Stat. 17, 1989)
 _OVERLAP_GAIN = 1.5
+
+
+def logit(distance: float) -> float:
+    """The logarithm of a distance over what is left to 1.
+
+    >>> logit(0.5), round(logit(1.0), 1)
+    (0.0, 13.8)
+    """
+    within = min(max(distance, _NEAR_END), 1 - _NEAR_END)
+    return math.log(within / (1 - within))
 
 
 def correlation(values: Sequence[float], lag: int) -> float:
@@ -108,11 +139,15 @@ class Limits:
         rows: Mean rows of a baseline window.
         spreads: By measurement key: element k-1 is the spread over blocks of k windows.
         groups: Columns that drift together, by column, named after one of them; those that are alone are left out.
+        traffic: What hours ordinarily have; None where the baseline's hours do not tell.
+        habits: What columns are used to.
     """
 
     rows: float
     spreads: dict[str, tuple[Spread, ...]]
     groups: dict[str, str] = field(default_factory=dict)
+    traffic: Traffic | None = None
+    habits: Habits = field(default_factory=Habits)
 
     def spread(self, key: str, windows: int) -> Spread | None:
         """The spread of a measurement over `windows` windows; of the longest block learned, if that is shorter."""
@@ -134,13 +169,16 @@ class Limits:
             "rows": self.rows,
             "spreads": {key: [list(astuple(spread)) for spread in spreads] for key, spreads in self.spreads.items()},
             "groups": self.groups,
+            "traffic": self.traffic and self.traffic.to_json(),
+            "habits": self.habits.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From `to_json`."""
         spreads = {key: tuple(Spread(*item) for item in items) for key, items in data["spreads"].items()}
-        return cls(data["rows"], spreads, data["groups"])
+        traffic = data["traffic"] and Traffic.from_json(data["traffic"])
+        return cls(data["rows"], spreads, data["groups"], traffic, Habits.from_json(data["habits"]))
 
 
 def learn_limits(
@@ -165,16 +203,15 @@ def learn_limits(
     """
     reference = reduce(WindowProfile.merge, profiles)
     rows = statistics.fmean(profile.rows for profile in profiles)
-    single: defaultdict[str, list[Measurement]] = defaultdict(list)
-    for profile in profiles:
-        _collect(single, block.quality(profile, rows, hours))
-    spreads = {key: [Spread.of(values)] for key, values in single.items()}
+    spreads, traffic = _of_data(profiles, rows, hours)
     groups: dict[str, str] = {}
     merged, labelled = list(profiles), list(states)
     for length in range(1, min(longest, len(profiles)) + 1):
         values: defaultdict[str, list[Measurement]] = defaultdict(list)
         for profile in merged if length < len(profiles) else ():
             _collect(values, block.drift(profile, reference, contained=profile))
+            ranking = attribution_drift(profile.attributions, reference.attributions, contained=profile.attributions)
+            _collect(values, {"attribution_drift": ranking})
         for state in labelled if basis and (length <= _EVERY_LENGTH or length in _GAP_LENGTHS) else ():
             assert basis is not None
             _collect(values, block.outcome(basis.profile(state)))
@@ -191,7 +228,27 @@ def learn_limits(
             known += [Spread.of(found, length)] * (length - len(known))
         merged = [a.merge(b) for a, b in zip(merged, profiles[length:], strict=False)]
         labelled = [basis.merge(a, b) for a, b in zip(labelled, states[length:], strict=False)] if basis else []
-    return Limits(rows, {key: tuple(items) for key, items in sorted(spreads.items())}, groups)
+    learned = {key: tuple(items) for key, items in sorted(spreads.items())}
+    return Limits(rows, learned, groups, traffic, learn_habits(profiles))
+
+
+def _of_data(
+    profiles: Sequence[WindowProfile], rows: float, hours: int
+) -> tuple[dict[str, list[Spread]], Traffic | None]:
+    """The spread of what is measured of single windows, and the traffic."""
+    single: defaultdict[str, list[Measurement]] = defaultdict(list)
+    for profile in profiles:
+        _collect(single, block.quality(profile, rows, hours))
+        _collect(single, block.faults(profile))
+    for name, shares in outside_the_others(profiles).items():
+        for share in shares:
+            _collect(single, {block.key("out_of_range", name): share})
+    traffic, volumes = learn_traffic([profile.hours for profile in profiles], hours) or (None, [])
+    known = [volume for volume in volumes if volume.value is not None]
+    if traffic is not None and known:
+        single["volume"] = known
+    rare = {key for key in single if key.partition(":")[0] in _RARE and not any(item.value for item in single[key])}
+    return {key: [Spread.of(values)] for key, values in single.items() if key not in rare}, traffic
 
 
 def _gaps(basis: Basis, states: Sequence[State]) -> list[Measurement]:

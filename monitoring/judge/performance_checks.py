@@ -157,8 +157,8 @@ def _concept_message(subject: str, gap: Measurement, evidence: Evidence, _limit:
     about, over = f"{subject}: " if subject else "", period(evidence.windows, evidence.hours)
     if not beyond:
         return f"{about}{over[0].upper()}{over[1:]} the {evidence.loss} is {gap.value:+.3g}{interval} off its estimate."
-    if evidence.diagnosis and not subject:
-        return evidence.diagnosis
+    if evidence.diagnosis and evidence.diagnosis.kind in ("concept drift", "both") and not subject:
+        return evidence.diagnosis.sentence
     return (
         f"{about}{over[0].upper()}{over[1:]} the {evidence.loss} is {gap.value:.3g}{interval} higher than the same"
         " inputs would give: their relation to the labels has changed."

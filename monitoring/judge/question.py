@@ -35,6 +35,7 @@ class Question:
         group: What is one question with others: columns that drift together.
         reference: What the window was compared with; empty for the training baseline.
         impact: How much mean loss it could explain; None where that is not known.
+        folded: What else would have been asked, and is explained if it fires: see `monitoring.judge.folding`.
     """
 
     check: str
@@ -54,6 +55,7 @@ class Question:
     group: str = ""
     reference: str = ""
     impact: float | None = None
+    folded: tuple[str, ...] = ()
 
     @property
     def hypothesis(self) -> str:
@@ -80,4 +82,5 @@ class Question:
             group=self.group,
             reference=self.reference,
             impact=self.impact,
+            folded=self.folded,
         )

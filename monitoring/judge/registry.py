@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from monitoring.config.added_checks import added_checks
 from monitoring.config.checks import CheckRule, Checks
-from monitoring.judge import data_checks, drift_checks, label_checks, performance_checks
+from monitoring.judge import (
+    data_checks,
+    drift_checks,
+    label_checks,
+    loss_checks,
+    performance_checks,
+    segment_checks,
+    volume_checks,
+)
 from monitoring.judge.context import Answers, Check, Context
 
-CHECKS: tuple[Check, ...] = tuple(
-    check for part in (data_checks, drift_checks, label_checks, performance_checks) for check in part.CHECKS
-)
+_PARTS = (data_checks, volume_checks, drift_checks, label_checks, performance_checks, loss_checks, segment_checks)
+CHECKS: tuple[Check, ...] = tuple(check for part in _PARTS for check in part.CHECKS)
 
 
 def rule_of(checks: Checks, name: str) -> CheckRule:

@@ -37,6 +37,15 @@ class Code(StrEnum):
     COLUMN_ALL_NULL = "column_all_null"
     COLUMN_TYPE_CHANGED = "column_type_changed"
     NULLS_INCREASED = "nulls_increased"
+    VALUES_OF_OTHER_TYPE = "values_of_other_type"
+    NONFINITE_INCREASED = "nonfinite_increased"
+    OUT_OF_RANGE = "out_of_range"
+    COLUMN_CONSTANT = "column_constant"
+    COLUMN_STALE = "column_stale"
+    FEED_BROKEN = "feed_broken"
+    BARRED = "barred"
+    MODEL_VERSION = "model_version"
+    RECORDS_REPEATED = "records_repeated"
     UNSEEN_CATEGORIES = "unseen_categories"
     RECORDS_QUARANTINED = "records_quarantined"
     EVENT_ID_REUSED = "event_id_reused"
@@ -58,9 +67,16 @@ class Code(StrEnum):
     ERROR_LARGER = "error_larger"
     LOSS_HIGHER = "loss_higher"
     LOSS_EXPECTED = "loss_expected"
+    SEGMENT_WORSE = "segment_worse"
+    SEGMENT_SHARE = "segment_share"
+    SEGMENT_PREDICTIONS = "segment_predictions"
+    UNFAIR = "unfair"
+    ATTRIBUTION_DRIFT = "attribution_drift"
 
 
-PERFORMANCE_CHECKS = frozenset({"worse_than_average", "ranking", "calibration", "accuracy", "error", "loss"})
+PERFORMANCE_CHECKS = frozenset(
+    {"worse_than_average", "ranking", "calibration", "accuracy", "error", "loss", "segment_loss"}
+)
 _ALWAYS = {"check", "subject", "status", "code", "message", "measurement", "baseline", "limit", "windows"}
 
 
@@ -87,6 +103,7 @@ class Finding:
         impact: How much mean loss it could explain, in the loss's unit; None where that is not known.
         folded: Checks that this one explains, as `check:subject`: a column that is missing is not drifting as well.
         since: The window since when, of what lasts; empty where that is not known.
+        suppressed: What would warn or fail and only informs: the name in the calendar for which it does; else empty.
     """
 
     check: str
@@ -106,6 +123,7 @@ class Finding:
     impact: float | None = None
     folded: tuple[str, ...] = ()
     since: str = ""
+    suppressed: str = ""
 
     @property
     def about_performance(self) -> bool:
@@ -153,6 +171,8 @@ class Verdict:
         inputs: Versions and fingerprints of everything that the verdict depends on.
         families: By severity, how many questions were asked, the level they shared, how many were answered by an
             alarm, and how many false alarms a month of such windows would give at most.
+        calendar: What the calendar says of the window, by name.
+        why: Why performance is bad, as JSON values: see `monitoring.judge.why`; None where it is not.
     """
 
     model: str
@@ -170,6 +190,8 @@ class Verdict:
     accounting: dict[str, Any]
     inputs: dict[str, Any]
     families: dict[str, Any] = field(default_factory=dict)
+    calendar: tuple[str, ...] = ()
+    why: dict[str, Any] | None = None
 
     def of_status(self, *statuses: Status) -> list[Finding]:
         """The findings with one of these statuses."""
@@ -198,6 +220,8 @@ class Verdict:
             "accounting": self.accounting,
             "inputs": self.inputs,
             "families": self.families,
+            "calendar": list(self.calendar),
+            "why": self.why,
         }
 
     @classmethod
@@ -219,6 +243,8 @@ class Verdict:
             accounting=data["accounting"],
             inputs=data["inputs"],
             families=data["families"],
+            calendar=tuple(data["calendar"]),
+            why=data["why"],
         )
 
 

@@ -11,8 +11,8 @@ from monitoring.measure.drift import drift as distance
 from monitoring.measure.measurement import Measurement
 from monitoring.measure.multiclass import accuracy
 from monitoring.measure.ranking import roc_auc
-from monitoring.measure.regression import mae
-from monitoring.profile import CategoricalProfile, OutcomeProfile, WindowProfile
+from monitoring.measure.regression import mae, r2
+from monitoring.profile import CategoricalProfile, NumericProfile, OutcomeProfile, WindowProfile
 from monitoring.profile.multiclass import MulticlassProfile
 from monitoring.profile.residuals import ResidualProfile
 
@@ -80,12 +80,22 @@ def quality(current: WindowProfile, ordinary_rows: float, hours: int) -> dict[st
     return found
 
 
+def faults(current: WindowProfile) -> dict[str, Measurement]:
+    """What a window should have none of: values of another type, NaN and infinities."""
+    found = {}
+    for name, column in current.features.items():
+        found[key("mismatch", name)] = data.mismatch(column)
+        if isinstance(column, NumericProfile):
+            found[key("nonfinite", name)] = data.nonfinite(column)
+    return found
+
+
 def outcome(outcomes: OutcomeProfile | MulticlassProfile | ResidualProfile) -> dict[str, Measurement]:
     """The performance measurements that checks judge, by check."""
     if isinstance(outcomes, MulticlassProfile):
         return {"accuracy": accuracy(outcomes)}
     if isinstance(outcomes, ResidualProfile):
-        return {"error": mae(outcomes)}
+        return {"error": mae(outcomes), "r2": r2(outcomes)}
     return {
         "worse_than_average": brier_skill(outcomes),
         "ranking": roc_auc(outcomes),

@@ -286,7 +286,9 @@ def _rooted(squared: float, shares: Shares, slope_p: FloatArray, slope_q: FloatA
     value = math.sqrt(squared)
     assert error is not None
     noise = math.sqrt(factor * sampling_scale(n, m)) * mean_chi(shares.freedom)
-    return Score(value, n, m, error / (2 * value) if value else None, p_value, noise, shares.freedom)
+    pooled = (n * shares.p + m * shares.q) / (n + m)
+    reciprocals = float((1 / pooled).sum())
+    return Score(value, n, m, error / (2 * value) if value else None, p_value, noise, shares.freedom, reciprocals)
 
 
 def _variance(slope: FloatArray, share: FloatArray) -> float:

@@ -153,6 +153,7 @@ def drift(method: str, reference: Distribution, current: Distribution, flavour: 
         p_value=_finite(score.p_value),
         noise=_finite(score.noise),
         freedom=score.freedom,
+        reciprocals=_finite(score.reciprocals),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 Direction = Literal["high", "low", "both"]
-_WHERE_KNOWN = ("reference_rows", "standard_error", "p_value", "noise", "freedom")
+_WHERE_KNOWN = ("reference_rows", "standard_error", "p_value", "noise", "freedom", "reciprocals")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Measurement:
         p_value: Probability of a value at least as far out if both sets of rows came from one distribution.
         noise: Mean size of the value if both sets of rows came from one distribution: what sampling alone gives.
         freedom: Degrees of freedom of the chi-square that its square follows then, None where it follows none.
+        reciprocals: Sum of 1 / share over the cells of both sets of rows together, None without cells.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Measurement:
     p_value: float | None = None
     noise: float | None = None
     freedom: int | None = None
+    reciprocals: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what only comparisons of two sets of rows have is left out elsewhere.

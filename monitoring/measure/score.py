@@ -16,6 +16,7 @@ class Score(NamedTuple):
         p_value: Probability of a value at least as far out if both were samples of one distribution.
         noise: Mean size of the value if both were samples of one distribution.
         freedom: Degrees of freedom of the chi-square that its square follows then; None where it follows none.
+        reciprocals: Sum of 1 / share over the cells of both sets of rows together, where it is compared by cells.
     """
 
     value: float | None
@@ -25,3 +26,4 @@ class Score(NamedTuple):
     p_value: float | None = None
     noise: float | None = None
     freedom: int | None = None
+    reciprocals: float | None = None

@@ -101,6 +101,15 @@ class Layout:
         """The HTML report."""
         return f"{self.revision(window, revision)}report.html"
 
+    @property
+    def watch(self) -> str:
+        """The ledger of what looks leave for those after them."""
+        return f"{self.model}/watch/"
+
+    def watched(self, window: Window, revision: int) -> str:
+        """What one look leaves."""
+        return f"{self.watch}{window.label}-r{revision}.json"
+
     # quarantine and labels
     @property
     def quarantines(self) -> str:
@@ -163,6 +172,25 @@ class Layout:
     def decision(self, window: Window, revision: int) -> str:
         """What was decided about one verdict."""
         return f"{self.decisions}{window.label}-r{revision}.json"
+
+    # incidents
+    @property
+    def incident_ledgers(self) -> str:
+        """What was known of incidents after each run, in a folder for each month."""
+        return f"{self.model}/incidents/runs/"
+
+    def incident_ledger(self, window: Window) -> str:
+        """What was known of incidents after the run of `window`."""
+        return f"{self.incident_ledgers}{window.label[:7]}/{window.label}.json"
+
+    @property
+    def incident_actions(self) -> str:
+        """What people did about incidents."""
+        return f"{self.model}/incidents/actions/"
+
+    def incident_action(self, fingerprint: str, moment: str, action: str) -> str:
+        """What somebody did about one incident at a moment; nothing is ever written over."""
+        return f"{self.incident_actions}{fingerprint}/{moment}-{action}.json"
 
     def message(self, window: Window, channel: str) -> str:
         """The proof that a message went out."""

@@ -1,0 +1,139 @@
+"""What each look leaves for the looks after it: its loss, what was expected, and which questions fired.
+
+An append-only ledger: an alarm that may be looked at every day holds only if what was seen once is not changed
+afterwards. Of each window the first look counts that knew its loss.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from monitoring import documents
+from monitoring.judge.evidence import Evidence, Past
+from monitoring.judge.verdict import Verdict
+from monitoring.measure import Measurement
+from monitoring.monitor import Monitor
+from monitoring.window import Window, iso
+
+KIND, SCHEMA_VERSION = "watched", 1
+# An alarm has forgotten what is longer ago, in windows
+MOST_WINDOWS = 90
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one look leaves.
+
+    Attributes:
+        as_of: When it was taken.
+        baseline: What it was held against.
+        loss: The window's loss; None where labels do not tell it.
+        estimated: What was expected without labels.
+        fired: By family, the questions that fired.
+    """
+
+    as_of: datetime
+    baseline: str
+    loss: Measurement | None
+    estimated: Measurement | None
+    fired: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, verdict: Verdict, evidence: Evidence) -> Watched:
+        """What a look leaves."""
+        fired = {name: tuple(family["fired"]) for name, family in verdict.families.items() if family["fired"]}
+        baseline = verdict.inputs.get("baseline", "")
+        return cls(verdict.as_of, baseline, evidence.own_loss, evidence.estimated_loss, fired)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "as_of": iso(self.as_of),
+            "baseline": self.baseline,
+            "loss": self.loss and self.loss.to_json(),
+            "estimated": self.estimated and self.estimated.to_json(),
+            "fired": {name: list(found) for name, found in self.fired.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Watched:
+        """From `to_json`."""
+        loss, estimated = (data[name] and Measurement.from_json(data[name]) for name in ("loss", "estimated"))
+        fired = {name: tuple(found) for name, found in data["fired"].items()}
+        return cls(datetime.fromisoformat(data["as_of"]), data["baseline"], loss, estimated, fired)
+
+
+class Ledger:
+    """The ledger of one model, as one run reads it.
+
+    Args:
+        monitor: The model.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._entries: dict[str, Watched] = {}
+
+    def write(self, window: Window, revision: int, watched: Watched) -> None:
+        """Write what a look leaves; the same look again says the same, or what a changed configuration says."""
+        key = self._monitor.layout.watched(window, revision)
+        self._monitor.store.put(key, documents.encode(KIND, SCHEMA_VERSION, watched.to_json()))
+        self._entries[key] = watched
+
+    def past(self, window: Window, as_of: datetime, baseline: str) -> Past:
+        """What was known of the windows before at a time.
+
+        Args:
+            window: The window that is looked at.
+            as_of: The time of the look.
+            baseline: Only what was held against it counts.
+        """
+        looks: defaultdict[Window, list[Watched]] = defaultdict(list)
+        for other, key in self._before(window):
+            entry = self._load(key)
+            if entry.as_of <= as_of and entry.baseline == baseline:
+                looks[other].append(entry)
+        windows = sorted(looks)
+        losses = [next((look.loss for look in looks[w] if look.loss is not None), None) for w in windows]
+        fired = [looks[w][0].fired for w in windows]
+        return Past(
+            windows=tuple(w.label for w in windows),
+            losses=tuple(losses),
+            estimated=tuple(looks[w][0].estimated for w in windows),
+            rejected=_discoveries(fired),
+        )
+
+    def _before(self, window: Window) -> list[tuple[Window, str]]:
+        """The looks at the windows before this one, in their order."""
+        prefix = self._monitor.layout.watch
+        found = []
+        for key in self._monitor.store.keys(prefix):
+            label, _, number = key.removeprefix(prefix).removesuffix(".json").rpartition("-r")
+            other = self._monitor.window_or_none(label)
+            if other is not None and number.isdecimal() and window.shift(-MOST_WINDOWS) <= other < window:
+                found.append((other, int(number), key))
+        return [(other, key) for other, _, key in sorted(found)]
+
+    def _load(self, key: str) -> Watched:
+        if key not in self._entries:
+            body = documents.decode(self._monitor.store.get(key), KIND, SCHEMA_VERSION, key)
+            self._entries[key] = Watched.from_json(body)
+        return self._entries[key]
+
+
+def _discoveries(fired: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[int, ...]]:
+    """By family, how many questions fired in each window that had not fired in the one before, newest first."""
+    names = {name for found in fired for name in found}
+    counts = {}
+    for name in sorted(names):
+        before: set[str] = set()
+        new = []
+        for found in fired:
+            now = set(found.get(name, ()))
+            new.append(len(now - before))
+            before = now
+        counts[name] = tuple(reversed(new))
+    return counts
