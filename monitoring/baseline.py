@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
@@ -20,9 +21,18 @@ from monitoring.capture.schema import SEGMENT_PREFIX
 from monitoring.config import ModelConfig
 from monitoring.errors import ConfigError, ConflictError
 from monitoring.judge.evidence import Reference
-from monitoring.judge.limits import Limits, learn_limits
+from monitoring.judge.limits import Limits, Spread, learn_limits
+from monitoring.judge.references import learn_references
+from monitoring.judge.segment_limits import learn_segments
 from monitoring.measure.basis import Basis
-from monitoring.measure.performance_rows import cells_by_column, learn_basis, performance_rows, unpack_basis
+from monitoring.measure.performance_rows import (
+    cells_by_column,
+    default_basis,
+    learn_basis,
+    performance_rows,
+    unpack_basis,
+)
+from monitoring.measure.segments import segment_tables
 from monitoring.monitor import Monitor
 from monitoring.profile import CategoricalSpec, Packed, ProfileSpec, WindowProfile
 from monitoring.profile.categorical import hashes
@@ -99,25 +109,39 @@ def create_baseline(
         ConfigError: No baseline is configured, the rows do not fit the model, or the version exists with other
             content.
     """
+    rows = read_training_rows(monitor, uri or configured_baseline(monitor.config).uri, stored=stored)
+    version, start = start_of(monitor, rows.source, version, valid_from)
+    table, labels = rows.records, rows.labels
+    baseline = learn_baseline(table, labels, monitor.config, version=version, valid_from=start, source=rows.source)
+    baseline = replace(baseline, hash_key=privacy.key_check(monitor.config.columns, monitor.hash_key))
+    write_baseline(monitor, baseline, table, labels)
+    return baseline
+
+
+def start_of(monitor: Monitor, source: str, version: str, valid_from: datetime | None) -> tuple[str, datetime]:
+    """The name of a version, and from when it is valid.
+
+    Args:
+        monitor: The model.
+        source: Hash of what the baseline is made of.
+        version: The name; by default a hash of the source and of the configuration.
+        valid_from: From when; the first version is valid always.
+
+    Raises:
+        ConfigError: It is no name, or there is another version and it is not said from when this one is valid.
+    """
     if version and not _VERSION.fullmatch(version):
         allowed = "letters, digits, dots, dashes and underscores, at most 64, no .json"
         raise ConfigError(f"{version!r} is no name for a version", where=monitor.config.name, allowed=[allowed])
-    rows = read_training_rows(monitor, uri or configured_baseline(monitor.config).uri, stored=stored)
     known = _versions(monitor)
-    source = rows.source
     version = version or documents.fingerprint([source, monitor.config.fingerprint()])[:12]
-    start = valid_from or dict(known).get(version, ALWAYS)
     if known and valid_from is None and version not in dict(known):
         raise ConfigError(
             f"there is a baseline already ({known[-1][0]})",
             where=monitor.config.name,
             hint="say from when the new one is valid: --valid-from 2013-05-01",
         )
-    table, labels = rows.records, rows.labels
-    baseline = learn_baseline(table, labels, monitor.config, version=version, valid_from=start, source=source)
-    baseline = replace(baseline, hash_key=privacy.key_check(monitor.config.columns, monitor.hash_key))
-    _write(monitor, baseline, table, labels)
-    return baseline
+    return version, valid_from or dict(known).get(version, ALWAYS)
 
 
 def learn_baseline(
@@ -153,6 +177,10 @@ def learn_baseline(
             states.append(basis.state(rows))
     hours = LENGTHS[config.every] // LENGTHS["hour"]
     limits = learn_limits(profiles, states, basis, longest=config.trailing_windows, hours=hours)
+    further = learn_references(dict(zip(sorted(rows_of), profiles, strict=True)), config)
+    limits = replace(limits, spreads={**limits.spreads, **further})
+    of_segments = _segment_limits(table, labels, config, basis, [rows_of[window] for window in sorted(rows_of)])
+    limits = replace(limits, spreads={**limits.spreads, **of_segments})
     losses = basis.losses if basis is not None else None
     reference = Reference(version, spec, reduce(WindowProfile.merge, profiles), limits, losses)
     segments = _segments(table, config)
@@ -165,6 +193,26 @@ def _basis(table: pa.Table, labels: pa.Array, config: ModelConfig, spec: Profile
     cells = cells_by_column(table, spec)
     bins, sizes = {name: cell for name, (cell, _) in cells.items()}, {name: size for name, (_, size) in cells.items()}
     return learn_basis(table, labels, config.columns, bins, sizes)
+
+
+def _segment_limits(
+    table: pa.Table, labels: pa.Array, config: ModelConfig, basis: Basis | None, windows: Sequence[Sequence[int]]
+) -> dict[str, tuple[Spread, ...]]:
+    """What is ordinary for values of segments; the windows are given as the places of their rows."""
+    columns = config.columns
+    if not columns.stored_segments:
+        return {}
+    place = np.zeros(table.num_rows, np.int64)
+    for number, positions in enumerate(windows):
+        place[positions] = number
+    basis = basis or default_basis(columns)
+    rows, answered = performance_rows(table, labels, columns, basis.classes)
+    kept = table.filter(pa.array(answered))
+    values = {name: kept[SEGMENT_PREFIX + name] for name in columns.stored_segments}
+    binary = columns.task == "binary"
+    tables = segment_tables(values, place[answered], rows, basis.losses_of(rows), windows=len(windows), binary=binary)
+    compared = config.checks.fairness.columns
+    return learn_segments(tables, longest=config.trailing_windows, compared=compared, binary=binary)
 
 
 def _segments(table: pa.Table, config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -242,7 +290,18 @@ def _parse_pointer(monitor: Monitor, data: bytes | None) -> list[tuple[str, date
     return [(item["version"], datetime.fromisoformat(item["valid_from"])) for item in body["versions"]]
 
 
-def _write(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: pa.Array) -> None:
+def write_baseline(monitor: Monitor, baseline: Baseline, table: pa.Table, labels: pa.Array) -> None:
+    """Store a version, and point to it.
+
+    Args:
+        monitor: The model.
+        baseline: The version.
+        table: Its rows as canonical records, to draw a sample from; empty for a baseline that was made without rows.
+        labels: One per row, null without a label.
+
+    Raises:
+        ConfigError: The version exists with other content.
+    """
     reference = baseline.reference
     profile = reference.profile.pack()
     body: dict[str, Any] = {

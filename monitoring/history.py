@@ -7,6 +7,7 @@ from datetime import datetime
 from monitoring import documents
 from monitoring.decide import Decision
 from monitoring.decide import decision as decisions
+from monitoring.decide.recall import recalled
 from monitoring.judge import Verdict
 from monitoring.judge import verdict as verdicts
 from monitoring.monitor import Monitor
@@ -40,12 +41,10 @@ def latest_verdict(monitor: Monitor, window: Window, as_of: datetime | None = No
 
 def decisions_before(monitor: Monitor, window: Window) -> list[Decision]:
     """The decisions on first looks at windows before `window`, oldest first: those of the cool-down, or the last."""
-    policy = monitor.config.policy.retrain
     prefix = monitor.layout.decisions
     names = [key.removeprefix(prefix).removesuffix("-r1.json") for key in monitor.store.keys(prefix) if "-r1." in key]
-    earlier = sorted(past for name in names if (past := monitor.window_or_none(name)) and past < window)
-    recent = [past for past in earlier if policy and past.start + policy.cooldown > window.start]
-    found = [load_decision(monitor, past, 1) for past in recent or earlier[-1:]]
+    decided = [past for name in names if (past := monitor.window_or_none(name))]
+    found = [load_decision(monitor, past, 1) for past in recalled(decided, window, monitor.config.policy)]
     return [decision for decision in found if decision is not None]
 
 

@@ -45,9 +45,9 @@ def update_incidents(monitor: Monitor, verdict: Verdict, run: Window) -> None:
     Raises:
         ConflictError: Another run of this model has written in between; a retry helps.
     """
-    policy, depth = _policy(monitor), _depth(monitor, run)
-    previous, later = _neighbours(monitor, run)
-    before = _require(monitor, previous) if previous else None
+    policy, depth = _policy(monitor), looks_change(monitor, run)
+    _, later = _neighbours(monitor, run)
+    before = incidents_before(monitor, run)
     writes: list[_Write] = []
     for window in (run, *later):
         key = monitor.layout.incident_ledger(window)
@@ -75,6 +75,17 @@ def load_incidents(monitor: Monitor, run: Window | None = None) -> Ledger | None
         months = monitor.store.folders(monitor.layout.incident_ledgers)
         run = next((found[-1] for month in reversed(months) if (found := _of_month(monitor, month))), None)
     return _load(monitor, run) if run else None
+
+
+def incidents_before(monitor: Monitor, run: Window) -> Ledger | None:
+    """What was known of incidents before a run; None when nothing was.
+
+    Args:
+        monitor: The model.
+        run: The run's window.
+    """
+    previous, _ = _neighbours(monitor, run)
+    return _require(monitor, previous) if previous else None
 
 
 def incident_history(monitor: Monitor, fingerprint: str) -> list[tuple[Window, Incident]]:
@@ -174,7 +185,7 @@ def _policy(monitor: Monitor) -> Incidents:
     return monitor.config.incidents
 
 
-def _depth(monitor: Monitor, run: Window) -> int:
+def looks_change(monitor: Monitor, run: Window) -> int:
     """How many windows back a look can still change something."""
     return (monitor.final_epoch(run).start - run.start) // LENGTHS[run.every] + _policy(monitor).memory
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +16,13 @@ import pyarrow.parquet as pq
 from monitoring import documents, history
 from monitoring.baseline import Baseline, baseline_for
 from monitoring.capture.pinning import load_manifest, pin
-from monitoring.decide import Decision, History, decide
+from monitoring.decide import Decision, decide
 from monitoring.decide import decision as decisions
+from monitoring.decide.recall import history_of
 from monitoring.engine.assessment import KIND as PERFORMANCE
 from monitoring.engine.assessment import SCHEMA_VERSION as PERFORMANCE_VERSION
 from monitoring.engine.assessment import Assessment, Explanation, LookReader, assess, explain
+from monitoring.engine.evidence import evidence_of, look_profiles
 from monitoring.engine.intake import (
     Intake,
     complete,
@@ -33,18 +34,18 @@ from monitoring.engine.intake import (
 from monitoring.engine.label_join import JoinReader, ensure_joined
 from monitoring.engine.labelled import WindowLabels
 from monitoring.engine.performance import PerformanceReader
+from monitoring.engine.profiles import ProfileReader
 from monitoring.engine.reading import batch_count, read_batch
-from monitoring.engine.windows import WindowData, load_window, profiled_by
+from monitoring.engine.windows import WindowData, profiled_by
+from monitoring.incidents import update_incidents
 from monitoring.judge import Code, Status, Verdict
 from monitoring.judge import verdict as verdicts
-from monitoring.judge.evidence import Evidence
 from monitoring.judge.judge import Look, judge
 from monitoring.labels.epochs import pin_epochs
-from monitoring.measure.basis import Numbers, Profile
-from monitoring.measure.performance import performance
-from monitoring.measure.series import Performance
+from monitoring.measure.basis import Profile
 from monitoring.monitor import Monitor
-from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.sagemaker.stored import write_look
+from monitoring.watch import Watched
 from monitoring.window import LENGTHS, Window
 
 # How far beyond the horizon a missed last look is looked for, in windows; and how many in a row may be missing
@@ -157,74 +158,31 @@ def measure_and_judge(monitor: Monitor, revision: Revision, reader: LookReader |
     reader = reader or LookReader(monitor)
     window, until = revision.window, revision.epoch
     baseline = reader.baseline(window)
-    own = load_window(monitor, window, baseline, until)
-    past = _trailing(monitor, window, baseline, until)
-    assessment = assess(monitor, window, until, baseline, [*past], reader)
-    evidence = _evidence(monitor, own, past, assessment, baseline)
-    look = _look(monitor, revision, own, [*past], assessment, reader)
+    profiles = look_profiles(monitor, window, until, baseline, ProfileReader(monitor))
+    past = [*profiles.trailing]
+    assessment = assess(monitor, window, until, baseline, past, reader)
+    known = reader.ledger.past(window, monitor.as_of(until), baseline.version if baseline else "")
+    evidence = evidence_of(window, profiles, assessment, known, baseline, monitor.config)
+    look = _look(monitor, revision, profiles.own, past, assessment, reader)
     reference = baseline.reference if baseline else None
     verdict = judge(look, evidence, reference, monitor.config)
     explanation = None
-    if baseline is not None and baseline.basis and assessment.trailing.labelled and _wants_a_reason(verdict):
-        drifted = [finding.subject for finding in verdict.findings if finding.code is Code.FEATURE_DRIFT]
-        explanation = explain(assessment, window, until, baseline, [*past], drifted, reader)
-        if explanation.diagnosis.kind in ("concept drift", "both"):
-            evidence = replace(evidence, diagnosis=explanation.diagnosis.sentence)
+    if baseline is not None and baseline.basis and assessment.trailing.labelled and wants_a_reason(verdict):
+        moved = [found for found in verdict.findings if found.code is Code.FEATURE_DRIFT and not found.reference]
+        drifted = [finding.subject for finding in moved]
+        explanation = explain(assessment, window, until, baseline, past, drifted, reader)
+        evidence = replace(evidence, diagnosis=explanation.diagnosis)
         verdict = judge(look, evidence, reference, monitor.config)
     _write_measured(monitor, verdict, assessment, explanation, baseline)
-    _decide(monitor, verdict, revision, baseline)
+    if monitor.config.report.sagemaker:
+        write_look(monitor, verdict, profiles.own.profile)
+    reader.ledger.write(window, revision.number, Watched.of(verdict, evidence))
+    _decide(monitor, verdict, revision, baseline, reader.joins)
+    update_incidents(monitor, verdict, revision.epoch)
     # last, because a look counts as taken when its verdict is there
     body = documents.encode(verdicts.KIND, verdicts.SCHEMA_VERSION, verdict.to_json())
     monitor.store.put(monitor.layout.verdict(window, revision.number), body)
     return verdict
-
-
-def _evidence(
-    monitor: Monitor,
-    own: WindowData,
-    past: dict[Window, WindowProfile],
-    assessment: Assessment,
-    baseline: Baseline | None,
-) -> Evidence:
-    spec = baseline.reference.spec if baseline else ProfileSpec({})
-    labels = assessment.labels
-    return Evidence(
-        profile=own.profile,
-        realised=performance(assessment.outcomes),
-        trailing=reduce(WindowProfile.merge, past.values(), WindowProfile.empty(spec)),
-        trailing_realised=performance(assessment.trailing_outcomes),
-        trailing_labelled=assessment.trailing_outcomes.rows,
-        windows=max(len(past), 1),
-        hours=LENGTHS[monitor.config.every] // LENGTHS["hour"],
-        final=assessment.final,
-        enough_labels=assessment.enough_labels,
-        coverage=labels.coverage() if monitor.config.labels else None,
-        quarantined=sum(own.counts.quarantined.values()),
-        read=own.counts.own_run,
-        conflicting=own.counts.conflicting,
-        missing_columns=own.counts.columns_at_fault(own.counts.missing_columns),
-        changed_columns=own.counts.columns_at_fault(own.counts.changed_columns),
-        new_columns=own.counts.new_columns,
-        numbers=_judged(assessment.window),
-        trailing_numbers=_judged(assessment.trailing),
-        labelled=labels.labelled,
-        label_conflicts=labels.conflicting,
-        labels_read=assessment.counts.read if assessment.counts else 0,
-        labels_expired=assessment.counts.expired if assessment.counts else 0,
-        lateness=assessment.lateness,
-        loss=assessment.basis.loss_title,
-        ordinary_loss=assessment.ordinary_loss,
-        concept_gap=assessment.concept_gap,
-        segment_gaps=assessment.segment_gaps,
-        own_loss=assessment.own_loss,
-        estimated_loss=assessment.basis.loss_in(assessment.window.estimated),
-    )
-
-
-def _judged(performance: Performance) -> Numbers:
-    """The numbers that checks look at, where they are not the realised ones."""
-    told = performance.stage in ("provisional", "final") and performance.numbers is not performance.realised
-    return performance.numbers if told else {}
 
 
 def _look(
@@ -263,7 +221,7 @@ def _look(
     )
 
 
-def _wants_a_reason(verdict: Verdict) -> bool:
+def wants_a_reason(verdict: Verdict) -> bool:
     """Whether it is to be said what became of performance: of the first and the last look, and of a bad one."""
     bad = verdict.of_status(Status.FAIL, Status.WARN)
     told = any(finding.about_performance or finding.code is Code.CONCEPT_DRIFT for finding in bad)
@@ -346,22 +304,6 @@ def _open_for_labels(monitor: Monitor, window: Window) -> list[Window]:
     return found
 
 
-def _trailing(
-    monitor: Monitor, window: Window, baseline: Baseline | None, until: Window
-) -> dict[Window, WindowProfile]:
-    """The trailing windows that have records and the same baseline, oldest first."""
-    found = {}
-    for back in range(monitor.config.trailing_windows - 1, -1, -1):
-        past = window.shift(-back)
-        if baseline is None or past.start < baseline.valid_from or not monitor.started(past):
-            continue
-        ensure_complete(monitor, past)
-        profile = load_window(monitor, past, baseline, until).profile
-        if profile.rows:
-            found[past] = profile
-    return found
-
-
 def outcomes_of(monitor: Monitor, window: Window, until: Window) -> Profile:
     """How the window's predictions met the labels that the run of `until` knew."""
     reader, baseline = PerformanceReader(monitor), baseline_for(monitor, window)
@@ -387,44 +329,36 @@ def _label_accounting(labels: WindowLabels, revision: Revision, joins: JoinReade
     }
 
 
-def _decide(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Baseline | None) -> Decision:
-    decision = decide(verdict, _history(monitor, verdict, revision, baseline), monitor.config.policy)
+def _decide(
+    monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Baseline | None, joins: JoinReader
+) -> Decision:
+    def newest(window: Window) -> Verdict | None:
+        return history.latest_verdict(monitor, window, verdict.as_of) if monitor.started(window) else None
+
+    known = history_of(
+        verdict,
+        history.decisions_before(monitor, verdict.window),
+        newest,
+        lambda: labelled_rows(joins, revision.epoch, baseline),
+        reach=waited_for(monitor, verdict.window),
+        policy=monitor.config.policy,
+    )
+    decision = decide(verdict, known, monitor.config.policy)
     key = monitor.layout.decision(verdict.window, verdict.revision)
     monitor.store.put(key, documents.encode(decisions.KIND, decisions.SCHEMA_VERSION, decision.to_json()))
     return decision
 
 
-def _history(monitor: Monitor, verdict: Verdict, revision: Revision, baseline: Baseline | None) -> History:
-    """What was known when this look was taken; nothing but the last decision for a later look."""
-    policy = monitor.config.policy.retrain
-    decided = history.decisions_before(monitor, verdict.window)
-    if revision.number > 1:
-        return History(decisions=tuple(decided[-1:]))
-    seen = _judged_before(monitor, verdict, policy.confirm[1] if policy else 1)
-    failing = any(past.performance_status is Status.FAIL for past in (*seen, verdict))
-    return History(tuple(seen), tuple(decided), _labelled_rows(monitor, revision.epoch, baseline) if failing else 0)
+def waited_for(monitor: Monitor, window: Window) -> int:
+    """For how many windows more the labels of a window are waited for."""
+    return (monitor.final_epoch(window).start - window.start) // LENGTHS[window.every]
 
 
-def _judged_before(monitor: Monitor, verdict: Verdict, count: int) -> list[Verdict]:
-    """The newest looks before this one, back to `count` windows whose own rows could tell, oldest first."""
-    horizon = monitor.final_epoch(verdict.window).start - verdict.window.start
-    found: list[Verdict] = []
-    for back in range(1, horizon // LENGTHS[verdict.window.every] + count + 1):
-        window = verdict.window.shift(-back)
-        past = history.latest_verdict(monitor, window, verdict.as_of) if monitor.started(window) else None
-        if past is not None:
-            found.append(past)
-            count -= past.own_performance is not Status.UNKNOWN
-        if not count:
-            break
-    return found[::-1]
-
-
-def _labelled_rows(monitor: Monitor, until: Window, baseline: Baseline | None) -> int:
-    joins = JoinReader(monitor).joins()
+def labelled_rows(joins: JoinReader, until: Window, baseline: Baseline | None) -> int:
+    """Rows that got a label, or another one, since a baseline became valid, as far as a run knew."""
     return sum(
         item.changed
-        for run, join in joins.items()
+        for run, join in joins.joins().items()
         if run <= until
         for window, item in join.windows.items()
         if baseline is None or window.start >= baseline.valid_from

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from monitoring import documents
 from monitoring.capture import privacy, records
 from monitoring.capture.schema import (
+    ATTRIBUTION_PREFIX,
     FEATURE_PREFIX,
     PROBABILITY_PREFIX,
     REFERENCE_PREFIX,
@@ -165,6 +166,7 @@ def _places(columns: Columns, baseline: Baseline) -> dict[str, str]:
     if columns.task == "multiclass":
         places["prediction"] = columns.prediction
     places |= {PROBABILITY_PREFIX + name: place for name, place in columns.probabilities.items()}
+    places |= {ATTRIBUTION_PREFIX + name: place for name, place in columns.attributions.items()}
     for prefix, names in (
         (FEATURE_PREFIX, columns.features),
         (SEGMENT_PREFIX, columns.segments),

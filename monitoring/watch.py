@@ -7,13 +7,14 @@ afterwards. Of each window the first look counts that knew its loss.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from monitoring import documents
 from monitoring.judge.evidence import Evidence, Past
-from monitoring.judge.verdict import Verdict
+from monitoring.judge.verdict import Code, Verdict
 from monitoring.measure import Measurement
 from monitoring.monitor import Monitor
 from monitoring.window import Window, iso
@@ -46,6 +47,8 @@ class Watched:
         """What a look leaves."""
         fired = {name: tuple(family["fired"]) for name, family in verdict.families.items() if family["fired"]}
         baseline = verdict.inputs.get("baseline", "")
+        if any(finding.code is Code.FEED_BROKEN for finding in verdict.findings):
+            return cls(verdict.as_of, baseline, None, None, fired)  # nothing is known of the model
         return cls(verdict.as_of, baseline, evidence.own_loss, evidence.estimated_loss, fired)
 
     def to_json(self) -> dict[str, Any]:
@@ -64,6 +67,30 @@ class Watched:
         loss, estimated = (data[name] and Measurement.from_json(data[name]) for name in ("loss", "estimated"))
         fired = {name: tuple(found) for name, found in data["fired"].items()}
         return cls(datetime.fromisoformat(data["as_of"]), data["baseline"], loss, estimated, fired)
+
+
+def past_of(looks: Mapping[Window, Sequence[Watched]], window: Window, as_of: datetime, baseline: str) -> Past:
+    """What was known of the windows before at a time: a pure function.
+
+    Args:
+        looks: What looks have left, by window, in their order.
+        window: The window that is looked at.
+        as_of: The time of the look.
+        baseline: Only what was held against it counts.
+    """
+    first = window.shift(-MOST_WINDOWS)
+    known = {
+        other: [look for look in left if look.as_of <= as_of and look.baseline == baseline]
+        for other, left in sorted(looks.items())
+        if first <= other < window
+    }
+    known = {other: left for other, left in known.items() if left}
+    return Past(
+        windows=tuple(other.label for other in known),
+        losses=tuple(next((look.loss for look in left if look.loss is not None), None) for left in known.values()),
+        estimated=tuple(left[0].estimated for left in known.values()),
+        rejected=_discoveries([left[0].fired for left in known.values()]),
+    )
 
 
 class Ledger:
@@ -92,30 +119,20 @@ class Ledger:
             baseline: Only what was held against it counts.
         """
         looks: defaultdict[Window, list[Watched]] = defaultdict(list)
-        for other, key in self._before(window):
-            entry = self._load(key)
-            if entry.as_of <= as_of and entry.baseline == baseline:
-                looks[other].append(entry)
-        windows = sorted(looks)
-        losses = [next((look.loss for look in looks[w] if look.loss is not None), None) for w in windows]
-        fired = [looks[w][0].fired for w in windows]
-        return Past(
-            windows=tuple(w.label for w in windows),
-            losses=tuple(losses),
-            estimated=tuple(looks[w][0].estimated for w in windows),
-            rejected=_discoveries(fired),
-        )
+        for other, _, watched in self.between(window.shift(-MOST_WINDOWS), window.shift(-1)):
+            looks[other].append(watched)
+        return past_of(looks, window, as_of, baseline)
 
-    def _before(self, window: Window) -> list[tuple[Window, str]]:
-        """The looks at the windows before this one, in their order."""
+    def between(self, first: Window, last: Window) -> list[tuple[Window, int, Watched]]:
+        """What looks at some windows have left: the window, the revision, and that; in their order."""
         prefix = self._monitor.layout.watch
         found = []
         for key in self._monitor.store.keys(prefix):
             label, _, number = key.removeprefix(prefix).removesuffix(".json").rpartition("-r")
-            other = self._monitor.window_or_none(label)
-            if other is not None and number.isdecimal() and window.shift(-MOST_WINDOWS) <= other < window:
-                found.append((other, int(number), key))
-        return [(other, key) for other, _, key in sorted(found)]
+            window = self._monitor.window_or_none(label)
+            if window is not None and number.isdecimal() and first <= window <= last:
+                found.append((window, int(number), key))
+        return [(window, number, self._load(key)) for window, number, key in sorted(found)]
 
     def _load(self, key: str) -> Watched:
         if key not in self._entries:

@@ -26,8 +26,9 @@ ORDER = (
     ("judge",),
     ("decide",),
     ("training_rows",),
-    ("baseline", "history"),
-    ("engine",),
+    ("baseline", "history", "watch"),
+    ("sagemaker",),
+    ("engine", "incidents"),
     ("pipeline",),
     ("report",),
     ("notify", "prometheus"),
@@ -123,7 +124,7 @@ def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
 def test_each_guest_has_one_room(path: Path) -> None:
     rooms = {
         "evidently": ("monitoring/report/",),
-        "airflow": ("monitoring/airflow/", "monitoring/cli.py", "monitoring/serve.py", "dags/", "plugins/"),
+        "airflow": ("monitoring/airflow/", "monitoring/cli/", "monitoring/serve.py", "dags/", "plugins/"),
         "boto3": ("monitoring/store/",),
         "botocore": ("monitoring/store/",),
     }

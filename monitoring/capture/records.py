@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from monitoring.capture import privacy
 from monitoring.capture.quarantine import Origin, Quarantined, Reason, UnreadableError
 from monitoring.capture.schema import (
+    ATTRIBUTION_PREFIX,
     FEATURE_PREFIX,
     PROBABILITY_PREFIX,
     REFERENCE_PREFIX,
@@ -292,7 +293,7 @@ def unknown_columns(rows: Iterable[dict[str, Any]], columns: Columns) -> frozens
     named = {*own, *columns.answers, *columns.outputs, *columns.ignored}
     named |= {
         part
-        for name in (*columns.features, *columns.segments, *columns.references)
+        for name in (*columns.features, *columns.segments, *columns.references, *columns.attributions.values())
         for path in (columns.path(name), name)
         for part in (path, re.split(r"[.\[]", path, maxsplit=1)[0])
     }
@@ -347,6 +348,9 @@ def _head(row: Row, columns: Columns) -> dict[str, Any]:
         "latency_ms": optional_number(attribute(columns.latency_ms)),
         "status": status,
         **{PROBABILITY_PREFIX + name: answer.probabilities.get(name) for name in columns.probabilities},
+        **{
+            ATTRIBUTION_PREFIX + name: optional_number(attribute(place)) for name, place in columns.attributions.items()
+        },
         **{SEGMENT_PREFIX + name: plain_text(attribute(name)) for name in columns.segments},
         **{REFERENCE_PREFIX + name: plain_text(attribute(name)) for name in columns.references},
     }

@@ -9,21 +9,25 @@ import pyarrow as pa
 from monitoring.config.capture import Columns
 
 FEATURE_PREFIX, SEGMENT_PREFIX, REFERENCE_PREFIX = "feature:", "segment:", "reference:"
-PROBABILITY_PREFIX = "probability."
+PROBABILITY_PREFIX, ATTRIBUTION_PREFIX = "probability.", "attribution:"
 _ARROW = {"numeric": pa.float64(), "categorical": pa.string(), "text": pa.float64()}
 
 
 def schema(columns: Columns) -> pa.Schema:
     """The schema of stored records: identity, time and response first, then a column per segment and feature."""
-    return _schema(columns, {name: _ARROW[kind] for name, kind in columns.stored.items()}, columns.stored_segments)
+    features = {name: _ARROW[kind] for name, kind in columns.stored.items()}
+    return _schema(columns, features, columns.stored_segments, columns.stored_attributions)
 
 
 def captured_schema(columns: Columns) -> pa.Schema:
     """The schema of typed rows, before `privacy` takes anything away."""
-    return _schema(columns, {name: _ARROW[kind] for name, kind in columns.features.items()}, columns.segments)
+    features = {name: _ARROW[kind] for name, kind in columns.features.items()}
+    return _schema(columns, features, columns.segments, columns.attributions)
 
 
-def _schema(columns: Columns, features: dict[str, pa.DataType], segments: Iterable[str]) -> pa.Schema:
+def _schema(
+    columns: Columns, features: dict[str, pa.DataType], segments: Iterable[str], attributions: Iterable[str]
+) -> pa.Schema:
     return pa.schema(
         [
             ("event_id", pa.string()),
@@ -34,6 +38,7 @@ def _schema(columns: Columns, features: dict[str, pa.DataType], segments: Iterab
             ("latency_ms", pa.float64()),
             ("status", pa.int32()),
             *((PROBABILITY_PREFIX + name, pa.float64()) for name in columns.probabilities),
+            *((ATTRIBUTION_PREFIX + name, pa.float64()) for name in attributions),
             *((SEGMENT_PREFIX + name, pa.string()) for name in segments),
             *((REFERENCE_PREFIX + name, pa.string()) for name in columns.references),
             *((FEATURE_PREFIX + name, kind) for name, kind in features.items()),

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from monitoring import settings
-from monitoring.cli import incidents, quarantine, serve, windows
+from monitoring.cli import incidents, quarantine, sagemaker, serve, windows
 from monitoring.cli import models as model_files
 from monitoring.cli.common import ExitCode
 
@@ -38,6 +38,7 @@ for _command in (
     model_files.init,
     model_files.validate,
     model_files.baseline,
+    sagemaker.import_sagemaker,
     windows.run,
     windows.backfill,
     windows.status,

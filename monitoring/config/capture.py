@@ -163,6 +163,12 @@ class Columns(Strict):
     latency_ms: str = Field("latency_ms", description="The column or attribute with the milliseconds of the call.")
     status: str = Field("status", description="The column or attribute with the HTTP status of the response.")
     segments: list[str] = Field([], description="Columns or attributes that tell groups of inferences apart.")
+    attributions: dict[str, str] = Field(
+        {},
+        description="How much each feature mattered to a prediction, such as SHAP values: a feature, and the column or"
+        " attribute that holds its number. Training rows have columns of the same names. Of a feature that `privacy`"
+        " does not keep as it is, none is stored.",
+    )
     references: list[str] = Field(
         [], description="Columns that hold the URI of an input which is stored elsewhere, such as an image."
     )
@@ -206,6 +212,9 @@ class Columns(Strict):
             raise ValueError("there is nothing to watch: give features or outputs")
         _refuse_repeated("outputs", self.outputs)
         _refuse_repeated("segments", self.segments)
+        _refuse_repeated("attributions", self.attributions.values())
+        if stray := sorted(set(self.attributions) - set(self.features)):
+            raise ValueError(f"attributions: {stray[0]!r} is no feature")
         unknown = set(self.privacy.columns) - set(self.features) - set(self.segments)
         if unknown:
             raise ValueError(f"privacy: {sorted(unknown)[0]!r} is neither a feature nor a segment")
@@ -236,6 +245,11 @@ class Columns(Strict):
     def stored_segments(self) -> list[str]:
         """Every segment that is kept."""
         return [name for name in self.segments if self.privacy.columns.get(name) != "drop"]
+
+    @property
+    def stored_attributions(self) -> list[str]:
+        """Every feature whose attributions are kept: those of a number tell much of the number."""
+        return [name for name in self.attributions if self.privacy.columns.get(name, "keep") == "keep"]
 
     @property
     def answers(self) -> tuple[str, ...]:

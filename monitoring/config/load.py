@@ -42,8 +42,12 @@ def broken_models(directory: Path) -> list[ConfigError]:
     return errors
 
 
-def load_model(path: Path) -> ModelConfig:
+def load_model(path: Path, *, name: str = "") -> ModelConfig:
     """One model.
+
+    Args:
+        path: The file.
+        name: The model that it is another configuration of; by default the one that the file is named after.
 
     Raises:
         ConfigError: The file is missing, is no YAML, or holds something that is not allowed.
@@ -75,12 +79,12 @@ def load_model(path: Path) -> ModelConfig:
         config = ModelConfig.model_validate(content)
     except ValidationError as error:
         raise _explain(path, root, error) from error
-    if config.name != path.stem:
+    if config.name != (name or path.stem):
         raise ConfigError(
             f"name is {config.name!r}",
             where=f"{path}:{_line(root, ('name',))}",
-            allowed=[path.stem],
-            hint="a model's name and its file's name must agree",
+            allowed=[name or path.stem],
+            hint="" if name else "a model's name and its file's name must agree",
         )
     return config
 

@@ -69,6 +69,11 @@ class ReportConfig(Strict):
         " always, only with a finding that warns or fails, or never.",
     )
     sample_rows: int = Field(20_000, ge=100, description="Rows in the sample for Evidently's presets.")
+    sagemaker: bool = Field(
+        False,
+        description="Whether each look also writes `statistics.json` and `constraint_violations.json` in the shapes of"
+        " SageMaker Model Monitor, with the lowest and the highest number of each column and the names of categories.",
+    )
 
 
 class RetrainPolicy(Strict):

@@ -138,7 +138,7 @@ def sightings(verdict: Verdict) -> Sightings:
     for finding in verdict.findings:
         subject, reference = finding.group or finding.subject, finding.reference
         unknown.update(name.rstrip(":") for name in finding.folded)
-        if finding.status is Status.UNKNOWN:
+        if finding.status is Status.UNKNOWN or finding.suppressed:
             unknown.add(f"{question(finding.check, subject)}@{reference}")
         if finding.status not in _LETTERS:
             continue

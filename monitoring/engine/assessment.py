@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,20 +19,22 @@ from monitoring.judge.family import share_of
 from monitoring.judge.performance_checks import among_windows
 from monitoring.judge.verdict import Status
 from monitoring.measure import Measurement
-from monitoring.measure.basis import Basis, Profile
+from monitoring.measure.basis import Basis
 from monitoring.measure.cell_names import cell_name
 from monitoring.measure.concept import Diagnosis, diagnose
 from monitoring.measure.decomposition import Decomposition, FeatureChange, decompose
 from monitoring.measure.maturity import MaturityCurve, lateness
 from monitoring.measure.missing_labels import CellRows, MissingLabels, missing_labels
 from monitoring.measure.performance_rows import SCORE
+from monitoring.measure.segments import LEAST_ROWS, GroupCounts
 from monitoring.measure.series import LEAST_LABELLED, Performance, performance_of
 from monitoring.monitor import Monitor
 from monitoring.profile import CategoricalSpec, ProfileSpec
 from monitoring.profile.losses import LossByBin
+from monitoring.watch import Ledger
 from monitoring.window import LENGTHS, Window
 
-KIND, SCHEMA_VERSION = "performance", 1
+KIND, SCHEMA_VERSION = "performance", 2
 _MOST_FEATURES = 10
 # Of a segment, so many values are told: those with the most rows over the trailing windows
 _MOST_VALUES = 20
@@ -47,6 +49,7 @@ class LookReader:
 
     def __init__(self, monitor: Monitor) -> None:
         self.joins = JoinReader(monitor)
+        self.ledger = Ledger(monitor)
         self.windows = PerformanceReader(monitor)
         self.config = monitor.config
         self._monitor = monitor
@@ -103,23 +106,21 @@ class Assessment:
         counts: What became of all labels that may be of its records; None for a model without labels.
         window: Its own rows.
         trailing: Those of the trailing windows.
-        outcomes: The labelled rows of the window.
-        trailing_outcomes: Those of the trailing windows.
         basis: The baseline's labelled rows.
         final: Whether no more labels are waited for.
         enough_labels: Whether that is because as many rows as were asked for have a label.
         age: Hours since the window's end.
-        curve: How labels have come in the windows before; None where nothing is known.
+        curve: How labels have come in the windows before; None where nothing is known, or it is of a stored look.
         lateness: The window's share of labelled rows less what is usual at its age.
         segments: The performance of each value of each segment, over the trailing windows.
+        groups: What was counted of each value of each segment, over the trailing windows.
+        everyone: The same of all rows.
     """
 
     labels: WindowLabels
     counts: LabelCounts | None
     window: Performance
     trailing: Performance
-    outcomes: Profile
-    trailing_outcomes: Profile
     basis: Basis
     final: bool
     enough_labels: bool
@@ -127,6 +128,8 @@ class Assessment:
     curve: MaturityCurve | None
     lateness: Measurement | None
     segments: dict[str, dict[str, Performance]] = field(default_factory=dict)
+    groups: dict[str, dict[str, GroupCounts]] = field(default_factory=dict)
+    everyone: GroupCounts = field(default_factory=GroupCounts)
 
     @property
     def concept_gap(self) -> Measurement | None:
@@ -150,6 +153,17 @@ class Assessment:
         return {name: gap for name, gap in found.items() if gap is not None}
 
     @property
+    def segment_losses(self) -> dict[str, Measurement]:
+        """The loss of values of segments by `segment=value`, as far as labels tell it; its rows are the labelled."""
+        found = {
+            f"{segment}={value}": (self.basis.loss_in(performance.numbers), performance)
+            for segment, values in self.segments.items()
+            for value, performance in values.items()
+            if performance.stage in ("provisional", "final")
+        }
+        return {name: replace(loss, rows=told.labelled) for name, (loss, told) in found.items() if loss is not None}
+
+    @property
     def ordinary_loss(self) -> float | None:
         """The baseline's mean loss; None where nothing can be estimated from it."""
         if not self.basis.estimates:
@@ -166,7 +180,9 @@ class Assessment:
             "window": self.window.to_json(),
             "trailing": self.trailing.to_json(),
             "labels": self.counts and asdict(self.counts),
+            "joined": asdict(self.labels),
             "final": self.final,
+            "enough_labels": self.enough_labels,
             "age_hours": self.age,
             "maturity": self.curve and self.curve.to_json(),
             "lateness": self.lateness and self.lateness.to_json(),
@@ -174,7 +190,42 @@ class Assessment:
                 segment: {value: found.of(self.basis.loss).to_json() for value, found in values.items()}
                 for segment, values in self.segments.items()
             },
+            "groups": {
+                segment: {value: asdict(counts) for value, counts in values.items()}
+                for segment, values in self.groups.items()
+            },
+            "everyone": asdict(self.everyone),
         }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any], basis: Basis) -> Self:
+        """From `to_json`: what a look has written down, without what only reports tell of it.
+
+        Args:
+            body: The document of a look.
+            basis: The labelled rows of the baseline that it was held against.
+        """
+        return cls(
+            labels=WindowLabels(**body["joined"]),
+            counts=body["labels"] and LabelCounts(**body["labels"]),
+            window=Performance.from_json(body["window"]),
+            trailing=Performance.from_json(body["trailing"]),
+            basis=basis,
+            final=body["final"],
+            enough_labels=body["enough_labels"],
+            age=body["age_hours"],
+            curve=None,
+            lateness=body["lateness"] and Measurement.from_json(body["lateness"]),
+            segments={
+                segment: {value: Performance.from_json(item) for value, item in values.items()}
+                for segment, values in body["segments"].items()
+            },
+            groups={
+                segment: {value: GroupCounts(**item) for value, item in values.items()}
+                for segment, values in body["groups"].items()
+            },
+            everyone=GroupCounts(**body["everyone"]),
+        )
 
 
 def assess(
@@ -216,8 +267,6 @@ def assess(
         counts=reader.joins.accounting(window, until) if monitor.config.labels else None,
         window=_performance(basis, own.whole, completeness(curve, age), final=final, over=over),
         trailing=_performance(basis, whole, by_now, final=final, over=over),
-        outcomes=basis.profile(own.whole.state),
-        trailing_outcomes=basis.profile(whole.state),
         basis=basis,
         final=final,
         enough_labels=reached and not over,
@@ -232,15 +281,20 @@ def assess(
             }
             for segment in own.segments
         },
+        groups={
+            segment: _counted([found[w].segments[segment] for w in past], _known_values(baseline, segment))
+            for segment in own.segments
+        },
+        everyone=GroupCounts.of(whole.state, whole.rows),
     )
 
 
 def _not_assessed(monitor: Monitor, window: Window, until: Window, basis: Basis) -> Assessment:
     """Nothing: records that came late do not change an estimate by so much that the others should be read again."""
-    nothing, empty = Performance("unknown", 0, 0, {}), basis.profile(basis.empty())
+    nothing = Performance("unknown", 0, 0, {})
     age = age_of(monitor, window, until)
     labels = WindowLabels(0, 0, 0, 0, 0)
-    return Assessment(labels, None, nothing, nothing, empty, empty, basis, True, False, age, curve=None, lateness=None)
+    return Assessment(labels, None, nothing, nothing, basis, True, False, age, curve=None, lateness=None)
 
 
 def _over_windows(parts: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
@@ -258,6 +312,25 @@ def _performance(basis: Basis, rows: Rows, shares: dict[str, float], *, final: b
 
 def _merged(parts: Iterable[Rows], basis: Basis) -> Rows:
     return reduce(lambda a, b: a.merge(b, basis), parts, Rows(0, 0, basis.empty()))
+
+
+def _known_values(baseline: Baseline | None, segment: str) -> frozenset[str]:
+    """The values of a segment that the baseline tells something of."""
+    start = f"segment_share:{segment}="
+    spreads = baseline.reference.limits.spreads if baseline else {}
+    return frozenset(key.removeprefix(start) for key in spreads if key.startswith(start))
+
+
+def _counted(windows: Sequence[Mapping[str, Rows]], known: frozenset[str]) -> dict[str, GroupCounts]:
+    """The counts of each value over all windows, in their order.
+
+    Of a new value with few rows nothing is kept: it might be one person's.
+    """
+    found: dict[str, GroupCounts] = {}
+    for window in windows:
+        for value, rows in window.items():
+            found[value] = found.get(value, GroupCounts()).merge(GroupCounts.of(rows.state, rows.rows))
+    return {value: counts for value, counts in sorted(found.items()) if value in known or counts.rows >= LEAST_ROWS}
 
 
 def _by_value(windows: Sequence[Any], basis: Basis) -> dict[str, Rows]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from monitoring.judge.limits import Spread, logit
+from monitoring.judge.limits import Spread, logit, sampling_square
 from monitoring.judge.tolerance import resemblance, resemblance_limit
 from monitoring.measure import Measurement
 
@@ -188,18 +188,25 @@ def distance_test(found: Measurement, spread: Spread | None, tolerance: float, m
         most: No value is higher.
     """
     n, m = found.reference_rows or 0, found.rows
-    noise = found.noise or 0.0
-    tests: list[Test] = []
-    if n and m and found.freedom:
-        error = 1 / math.sqrt(8 * math.log(2) * n * m / (n + m))
-        tests.append(Resemblance(tolerance, found.freedom, n, m, error, found.reciprocals))
-    ordinary: Test | None = None
-    if spread is not None and spread.independent >= LEAST_BLOCKS and spread.logit_deviation:
-        here = math.sqrt(max(spread.square - spread.noise**2, 0.0) + noise**2)
-        moved = math.log(here / math.sqrt(spread.square)) if here else 0.0
-        ordinary = Logistic(predictive(spread.logit_mean + moved, spread.logit_deviation, spread.independent))
-        tests.append(ordinary)
-    return Every(tests or [Normal(tolerance, 0.0)], ordinary, most)
+    if not n or not m or not found.freedom:
+        return Every([Normal(tolerance, 0.0)], None, most)
+    error = 1 / math.sqrt(8 * math.log(2) * n * m / (n + m))
+    tolerated = Resemblance(tolerance, found.freedom, n, m, error, found.reciprocals)
+    if spread is None or spread.independent < LEAST_BLOCKS or not _varies(spread, found.freedom):
+        return Every([tolerated], replace(tolerated, tolerance=0.0), most)
+    here = math.sqrt(max(spread.square - spread.noise**2, 0.0) + sampling_square(found))
+    moved = math.log(here / math.sqrt(spread.square)) if here else 0.0
+    ordinary = Logistic(predictive(spread.logit_mean + moved, spread.logit_deviation, spread.independent))
+    return Every([tolerated, ordinary], ordinary, most)
+
+
+def _varies(spread: Spread, freedom: int) -> bool:
+    """Whether ordinary blocks differ by more than sampling makes them differ.
+
+    Where they do not, sampling is known better than from their spread.
+    """
+    by_chance = spread.noise**2 * (1 + 3 * math.sqrt(2 / freedom / spread.independent))
+    return spread.logit_deviation > 0 and spread.square > by_chance
 
 
 def share_test(found: Measurement, spread: Spread | None, tolerance: float, most: float) -> Every:

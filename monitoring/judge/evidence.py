@@ -30,7 +30,7 @@ class Reference:
     spec: ProfileSpec
     profile: WindowProfile
     limits: Limits
-    losses: LossByBin | None = None
+    losses: LossByBin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class PastReference:
         profile: Their records; None where there are none to compare with.
         now: The records that are compared with them.
         windows: How many windows these are of.
+        windows_before: Of how many windows the reference is.
         definition: Under which the limits hold what was learned of such a comparison; empty where nothing was.
         missing: Why there is none.
     """
@@ -50,6 +51,7 @@ class PastReference:
     profile: WindowProfile | None = None
     now: WindowProfile | None = None
     windows: int = 1
+    windows_before: int = 1
     definition: str = ""
     missing: str = ""
 
@@ -112,6 +114,7 @@ class Evidence:
         loss: What the loss is called.
         ordinary_loss: The baseline's mean loss, None without labels in it.
         concept_gap: Realised less estimated loss of the labelled rows of the trailing windows.
+        own_gap: The same of the window's rows alone.
         segment_gaps: The same for values of segments, by `segment=value`.
         segment_losses: The loss of values of segments over the trailing windows, by `segment=value`, as far as labels
             tell it.
@@ -149,6 +152,7 @@ class Evidence:
     loss: str = ""
     ordinary_loss: float | None = None
     concept_gap: Measurement | None = None
+    own_gap: Measurement | None = None
     segment_gaps: Mapping[str, Measurement] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     segment_losses: Mapping[str, Measurement] = field(default_factory=dict)

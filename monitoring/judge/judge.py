@@ -15,6 +15,7 @@ from monitoring.judge.family import Family, settle
 from monitoring.judge.folding import fold
 from monitoring.judge.performance_checks import performance_alone
 from monitoring.judge.registry import run_checks
+from monitoring.judge.segment_checks import beside_the_whole
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
 from monitoring.judge.why import why
 from monitoring.measure import Measurement
@@ -107,7 +108,8 @@ def _answers(context: Context, entries: tuple[CalendarEntry, ...]) -> tuple[list
     # a family of their own: what is suppressed must neither spend alarms nor leave fewer to the others
     answered, _ = settle(suppressed, *budget)
     said = calendar.what_was_suppressed(answered, entries)
-    return [*findings, *calendar.quiet(answered, entries)], families, said
+    told = beside_the_whole([*findings, *calendar.quiet(answered, entries)])
+    return told, families, said
 
 
 def _no_data(evidence: Evidence, look: Look) -> Finding:

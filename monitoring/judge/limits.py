@@ -17,12 +17,15 @@ from monitoring.measure import Measurement, block
 from monitoring.measure.attribution import attribution_drift
 from monitoring.measure.basis import Basis, State
 from monitoring.measure.habits import Habits, learn_habits, outside_the_others
+from monitoring.measure.null_distributions import mean_chi
 from monitoring.measure.traffic import Traffic, learn_traffic
 from monitoring.profile import WindowProfile
 
 # Block lengths for which the concept gap is learned, of so many blocks at most; others take that of the next longer.
 # Of longer blocks than a week of days, performance too.
 _GAP_LENGTHS, _MOST_GAPS, _EVERY_LENGTH = (1, 2, 3, 5, 7, 14, 24, 30, 60, 90), 200, 7
+# Lengths for which drift is compared, which takes most of the time
+_DRIFT_LENGTHS = (1, 2, 4, 7, 14, 24)
 # So many independent blocks tell a deviation to a quarter of itself
 _ENOUGH_BLOCKS = 8.0
 _LEAST_FOR_GROUPS, _TOGETHER = 10, 0.7
@@ -73,7 +76,7 @@ class Spread:
             blocks=len(values),
             independent=_independent(len(values), length, carried),
             rows=statistics.fmean(item.rows for item in found),
-            noise=math.sqrt(statistics.fmean((item.noise or 0.0) ** 2 for item in found)),
+            noise=math.sqrt(statistics.fmean(sampling_square(item) for item in found)),
             square=statistics.fmean(value * value for value in values) if distances else 0.0,
             logit_mean=statistics.fmean(logits) if logits else 0.0,
             logit_deviation=statistics.stdev(logits) if len(logits) > 1 else 0.0,
@@ -99,6 +102,13 @@ class Spread:
 # Overlapping blocks tell about half more of a variance than those that do not overlap
 # (Künsch, The jackknife and the bootstrap for general stationary observations, Ann. Stat. 17, 1989)
 _OVERLAP_GAIN = 1.5
+
+
+def sampling_square(found: Measurement) -> float:
+    """The mean square that sampling alone gives to a distance; 0 for other measurements."""
+    if not found.noise or not found.freedom:
+        return (found.noise or 0.0) ** 2
+    return found.noise**2 * found.freedom / mean_chi(found.freedom) ** 2
 
 
 def logit(distance: float) -> float:
@@ -206,9 +216,11 @@ def learn_limits(
     spreads, traffic = _of_data(profiles, rows, hours)
     groups: dict[str, str] = {}
     merged, labelled = list(profiles), list(states)
-    for length in range(1, min(longest, len(profiles)) + 1):
+    most = min(longest, len(profiles))
+    for length in range(1, most + 1):
         values: defaultdict[str, list[Measurement]] = defaultdict(list)
-        for profile in merged if length < len(profiles) else ():
+        compared = length in _DRIFT_LENGTHS or length == most
+        for profile in merged if compared and length < len(profiles) else ():
             _collect(values, block.drift(profile, reference, contained=profile))
             ranking = attribution_drift(profile.attributions, reference.attributions, contained=profile.attributions)
             _collect(values, {"attribution_drift": ranking})
@@ -224,8 +236,9 @@ def learn_limits(
             groups = _drift_together(values, len(profiles))
         for key, found in values.items():
             known = spreads.setdefault(key, [])
-            # undefined for shorter blocks: take the shortest for which it is defined
-            known += [Spread.of(found, length)] * (length - len(known))
+            spread = Spread.of(found, length)
+            # not looked at: take that of the next shorter; undefined for shorter ones: the shortest that has one
+            known += [known[-1] if known else spread] * (length - 1 - len(known)) + [spread]
         merged = [a.merge(b) for a, b in zip(merged, profiles[length:], strict=False)]
         labelled = [basis.merge(a, b) for a, b in zip(labelled, states[length:], strict=False)] if basis else []
     learned = {key: tuple(items) for key, items in sorted(spreads.items())}

@@ -13,7 +13,8 @@ from monitoring.judge.context import Answers, Check, Context, built_in
 from monitoring.judge.evidence import Evidence
 from monitoring.judge.family import settle
 from monitoring.judge.limits import Spread
-from monitoring.judge.rules import Topic, ask, beyond_limit, few
+from monitoring.judge.question import Question, either
+from monitoring.judge.rules import Topic, ask, beyond_limit, few, period
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement
 from monitoring.measure.performance import Z95
@@ -50,56 +51,82 @@ _OF_TASK = {
 
 def performance_alone(context: Context) -> list[Status]:
     """How the performance checks turn out on the window's rows alone."""
-    evidence, config = context.evidence, context.config
+    config = context.config
     if config.labels is None:
         return []
-    alone = replace(
-        evidence,
-        trailing_realised=evidence.realised,
-        trailing_numbers=evidence.numbers,
-        trailing_labelled=evidence.labelled,
-        windows=1,
-    )
-    own = replace(context, evidence=alone)
-    asked = []
+    asked: list[Finding | Question] = []
     for name in _OF_TASK[config.columns.task]:
         rule: CheckRule = getattr(config.checks, name)
         if rule.severity != "off":
-            asked += list(_number(name, own, rule))
-    return [finding.status for finding in settle(asked, config.alarms, evidence.hours, {})[0]]
+            asked.append(_over(name, context, rule, _Span.own(context.evidence)))
+    return [finding.status for finding in settle(asked, config.alarms, context.evidence.hours, {})[0]]
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Labelled rows of one window, or of the trailing ones.
+
+    Attributes:
+        numbers: Their performance.
+        labelled: How many they are.
+        windows: Of how many windows.
+    """
+
+    numbers: Mapping[str, Measurement]
+    labelled: int
+    windows: int
+
+    @classmethod
+    def own(cls, evidence: Evidence) -> _Span:
+        """Those of the window.
+
+        While labels are missing, rows that have none count with what is expected of them: those of one class may be
+        slower, and the others alone would say something else of every window.
+        """
+        return cls({**evidence.realised, **evidence.numbers}, evidence.labelled, 1)
+
+    @classmethod
+    def trailing(cls, evidence: Evidence) -> _Span:
+        """Those of the trailing windows."""
+        numbers = {**evidence.trailing_realised, **evidence.trailing_numbers}
+        return cls(numbers, evidence.trailing_labelled, evidence.windows)
 
 
 def _number(check: str, context: Context, rule: CheckRule) -> Answers:
-    """A number over the trailing windows.
+    """A number over the trailing windows, which show what is small and lasts, and of the window alone.
 
-    While labels are missing, rows that have none count with what is expected of them: those of one class may be
-    slower, and the others alone would say something else of every window.
+    Whether a model is worse than the average is asked of the trailing windows only: on one day anything can be.
     """
     evidence, config = context.evidence, context.config
     if config.labels is None or check not in _OF_TASK[config.columns.task]:
         return
-    judged, rows, windows = _JUDGED[check], evidence.trailing_labelled, evidence.windows
-    numbers = {**evidence.trailing_realised, **evidence.trailing_numbers}
-    found = numbers.get(judged.metric)
+    found = _over(check, context, rule, _Span.trailing(evidence))
+    alone = _over(check, context, rule, _Span.own(evidence))
+    both = evidence.windows > 1 and check != "worse_than_average"
+    if both and isinstance(found, Question) and isinstance(alone, Question):
+        found = either([found, alone])
+    yield found
+
+
+def _over(check: str, context: Context, rule: CheckRule, span: _Span) -> Finding | Question:
+    judged, rows, windows = _JUDGED[check], span.labelled, span.windows
+    found = span.numbers.get(judged.metric)
     if rows < rule.min_rows:
-        yield few(check, "", rule, rows, Code.TOO_FEW_LABELS, "labelled rows", windows)
-        return
+        return few(check, "", rule, rows, Code.TOO_FEW_LABELS, "labelled rows", windows)
     if found is None or found.value is None:
         status = Status.INFO if rule.severity == "info" else Status.UNKNOWN
-        message = f"{_why_undefined(numbers, rows)}, so that this is not defined."
-        yield Finding(check, "", status, Code.UNTESTABLE, message, windows=windows)
-        return
+        message = f"{_why_undefined(span.numbers, rows)}, so that this is not defined."
+        return Finding(check, "", status, Code.UNTESTABLE, message, windows=windows)
     spread = context.reference.limits.telling(check, windows)
     topic = Topic(check, "", judged.code, windows, kind="performance")
     mean = spread.mean if spread else None
-    say = _performance_message(check, found, numbers, spread, period(windows, evidence.hours))
+    say = _performance_message(check, found, span.numbers, spread, period(windows, context.evidence.hours))
     low = judged.sign < 0 or (judged.sign == 0 and mean is not None and found.value < mean)
     if rule.limit != "baseline":
-        yield beyond_limit(topic, rule, found, rule.limit, mean, say, low=low)
-    elif spread is not None or check == "worse_than_average":
-        yield ask(topic, rule, found, _test(check, found, rule, spread, low=low), mean, say, low=low)
-    else:
-        yield Finding(check, "", Status.OK, Code.WITHIN_LIMITS, say, found, windows=windows)
+        return beyond_limit(topic, rule, found, rule.limit, mean, say, low=low)
+    if spread is not None or check == "worse_than_average":
+        return ask(topic, rule, found, _test(check, found, rule, spread, low=low), mean, say, low=low)
+    return Finding(check, "", Status.OK, Code.WITHIN_LIMITS, say, found, windows=windows)
 
 
 def _test(check: str, found: Measurement, rule: CheckRule, spread: Spread | None, *, low: bool) -> Every:
@@ -122,22 +149,33 @@ def _concept(context: Context, rule: CheckRule) -> Answers:
     evidence = context.evidence
     if evidence.ordinary_loss is None:
         return
-    margin = rule.tolerance * evidence.ordinary_loss
-    ordinary = context.reference.limits.telling("concept_drift", evidence.windows)
-    gaps = {"": evidence.concept_gap, **evidence.segment_gaps}
-    for subject, found in gaps.items():
-        if found is None or found.value is None or found.standard_error is None:
-            continue
-        if found.rows < rule.min_rows:
-            if not subject:
-                yield few("concept_drift", "", rule, found.rows, Code.TOO_FEW_LABELS, "labelled rows", evidence.windows)
-            continue
-        gap = among_windows(found, ordinary)
-        topic = Topic("concept_drift", subject, Code.CONCEPT_DRIFT, evidence.windows, kind="performance")
-        test = Every([Normal(margin, gap.standard_error or 0.0, error=found.standard_error)])
-        question = ask(topic, rule, gap, test, 0.0, "")
-        say = partial(_concept_message, subject, gap, evidence)
-        yield replace(question, say=say)
+    found = evidence.concept_gap
+    if found is not None and found.value is not None and found.rows < rule.min_rows:
+        yield few("concept_drift", "", rule, found.rows, Code.TOO_FEW_LABELS, "labelled rows", evidence.windows)
+    whole = [_gap_question("", found, evidence.windows, context, rule)]
+    if evidence.windows > 1:
+        whole.append(_gap_question("", evidence.own_gap, 1, context, rule))
+    asked = [question for question in whole if question is not None]
+    if asked:
+        yield either(asked)
+    for subject, gap in evidence.segment_gaps.items():
+        question = _gap_question(subject, gap, evidence.windows, context, rule)
+        if question is not None:
+            yield question
+
+
+def _gap_question(
+    subject: str, found: Measurement | None, windows: int, context: Context, rule: CheckRule
+) -> Question | None:
+    evidence = context.evidence
+    if found is None or found.value is None or found.standard_error is None or found.rows < rule.min_rows:
+        return None
+    gap = among_windows(found, context.reference.limits.telling("concept_drift", windows))
+    margin = rule.tolerance * (evidence.ordinary_loss or 0.0)
+    test = Every([Normal(margin, gap.standard_error or 0.0, error=found.standard_error)])
+    topic = Topic("concept_drift", subject, Code.CONCEPT_DRIFT, windows, kind="performance")
+    question = ask(topic, rule, gap, test, 0.0, "")
+    return replace(question, say=partial(_concept_message, subject, gap, evidence, windows))
 
 
 def among_windows(gap: Measurement, ordinary: Spread | None) -> Measurement:
@@ -152,9 +190,11 @@ def among_windows(gap: Measurement, ordinary: Spread | None) -> Measurement:
     return replace(gap, standard_error=error, p_value=p_value, low=low, high=high)
 
 
-def _concept_message(subject: str, gap: Measurement, evidence: Evidence, _limit: float | None, beyond: bool) -> str:
+def _concept_message(
+    subject: str, gap: Measurement, evidence: Evidence, windows: int, _limit: float | None, beyond: bool
+) -> str:
     interval = f" [{gap.low:.3g}, {gap.high:.3g}]" if gap.low is not None and gap.high is not None else ""
-    about, over = f"{subject}: " if subject else "", period(evidence.windows, evidence.hours)
+    about, over = f"{subject}: " if subject else "", period(windows, evidence.hours)
     if not beyond:
         return f"{about}{over[0].upper()}{over[1:]} the {evidence.loss} is {gap.value:+.3g}{interval} off its estimate."
     if evidence.diagnosis and evidence.diagnosis.kind in ("concept drift", "both") and not subject:
@@ -170,12 +210,6 @@ def _why_undefined(numbers: Mapping[str, Measurement], rows: int) -> str:
         return f"Some of {rows} labelled rows are too far off to be measured"
     one_class = numbers["base_rate"].value in (0.0, 1.0)
     return f"All {rows} labelled rows {'are of one class' if one_class else 'have scores that are too close together'}"
-
-
-def period(windows: int, hours: int) -> str:
-    """How long so many windows are, for a sentence."""
-    unit = {1: "hour", 24: "day"}.get(hours, "week")
-    return f"over {windows} {unit}s" if windows > 1 else f"{'on' if hours == 24 else 'in'} this {unit}"
 
 
 def _performance_message(

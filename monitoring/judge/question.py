@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from monitoring.judge.verdict import Code, Finding, Status
@@ -84,3 +84,23 @@ class Question:
             impact=self.impact,
             folded=self.folded,
         )
+
+
+def either(questions: Sequence[Question]) -> Question:
+    """One question from several of the same thing, such as of a day and of the week that ends with it.
+
+    The one with the lowest p-value speaks, at its share of the level (Bonferroni).
+
+    Args:
+        questions: At least one.
+    """
+    if len(questions) == 1:
+        return questions[0]
+    count, first = len(questions), min(questions, key=lambda question: question.p_value)
+    return replace(
+        first,
+        p_value=min(count * first.p_value, 1.0),
+        limit=lambda level: first.limit(level / count),
+        detectable=lambda level: first.detectable(level / count),
+        ordinary_tail=lambda limit: min(count * first.ordinary_tail(limit), 1.0),
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 
@@ -82,6 +84,38 @@ def learn_references(profiles: Mapping[Window, WindowProfile], config: ModelConf
         prefix = reference.definition(span)
         spreads |= {f"{prefix}/{key}": (Spread.of(items, length),) for key, items in values.items() if items}
     return spreads
+
+
+def spread_between(now: Spread | None, before: Spread | None) -> Spread | None:
+    """How far two blocks of ordinary windows are from each other, from how far each is from the baseline.
+
+    It takes them for independent, so that their squares add, as those of small distances do; what sampling gives to
+    the second is left out, since the baseline has it already.
+
+    Args:
+        now: The spread of blocks as long as what is judged.
+        before: That of blocks as long as the reference, or shorter ones, which vary more.
+
+    Returns:
+        None where one of them is not known.
+
+    >>> one = Spread(mean=0.3, deviation=0.1, blocks=9, independent=9.0, square=0.1, logit_mean=-0.9)
+    >>> round(spread_between(one, one).square, 3), round(spread_between(one, one).mean, 3)
+    (0.2, 0.424)
+    """
+    if now is None or before is None or not now.square:
+        return None
+    more = max(before.square - before.noise**2, 0.0)
+    square = min(now.square + more, 1.0)
+    factor = math.sqrt(square / now.square)
+    return replace(
+        now,
+        mean=min(now.mean * factor, 1.0),
+        deviation=now.deviation * factor,
+        independent=min(now.independent, before.independent),
+        square=square,
+        logit_mean=now.logit_mean + math.log(factor),
+    )
 
 
 class _Blocks:

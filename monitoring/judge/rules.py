@@ -132,3 +132,9 @@ def ask(
         reference=topic.reference,
         impact=topic.impact,
     )
+
+
+def period(windows: int, hours: int) -> str:
+    """How long so many windows are, for a sentence."""
+    unit = {1: "hour", 24: "day"}.get(hours, "week")
+    return f"over {windows} {unit}s" if windows > 1 else f"{'on' if hours == 24 else 'in'} this {unit}"

@@ -55,6 +55,7 @@ def why(findings: Sequence[Finding], evidence: Evidence) -> Why | None:
     """
     bad = [item for item in findings if item.status in (Status.FAIL, Status.WARN)]
     about = [item for item in bad if item.about_performance or item.code is Code.CONCEPT_DRIFT]
+    worst = [item for item in findings if item.code is Code.SEGMENT_WORSE and item.status is Status.INFO]
     if not about:
         return None
     since = next((item.since for item in about if item.since), "")
@@ -62,7 +63,7 @@ def why(findings: Sequence[Finding], evidence: Evidence) -> Why | None:
     kind = diagnosis.kind if diagnosis else "unknown"
     moved = _moved(findings, diagnosis.moved if diagnosis else ())
     feature, cells = (diagnosis.feature, diagnosis.cells) if diagnosis else ("", ())
-    segments = tuple(item.subject for item in about if "=" in item.subject)[:_MOST]
+    segments = tuple(dict.fromkeys(item.subject for item in (*about, *worst) if "=" in item.subject))[:_MOST]
     return Why(since, kind, moved, feature, cells, segments, _sentence(since, kind, moved, feature, cells, segments))
 
 

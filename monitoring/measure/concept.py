@@ -7,9 +7,9 @@ changed. So what is left of the change against the baseline is what other inputs
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from monitoring.measure.decomposition import LEAST_TESTED, Decomposition, FeatureChange
 from monitoring.measure.intervals import Z95, estimate
@@ -67,6 +67,13 @@ class Diagnosis:
             "feature": self.feature,
             **{name: list(items) for name, items in lists.items()},
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """From `to_json`."""
+        numbers = {name: data[name] and Measurement.from_json(data[name]) for name in ("change", "gap", "inputs")}
+        lists = {name: tuple(data[name]) for name in ("cells", "moved", "drifted")}
+        return cls(**{**data, **numbers, **lists})
 
 
 def _numbered(_feature: str, cell: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from monitoring.measure.intervals import proportion
@@ -33,14 +35,35 @@ def out_of_range(column: NumericProfile, reference: NumericProfile) -> Measureme
 
     The baseline's extremes are bin edges, so this is exact.
     """
+    return outside(column, (reference.low, reference.high) if reference.finite else None)
+
+
+def outside(column: NumericProfile, between: tuple[float, float] | None) -> Measurement:
+    """Share of finite values outside of a range, to the width of the bins at its ends; undefined without one."""
     method = "share of values outside the baseline's range"
-    if not reference.finite:
+    if between is None:
         return Measurement("out_of_range_share", None, column.finite, "high", method)
-    edges = column.spec.edges
-    first = int(np.searchsorted(edges, reference.low, side="right"))
-    last = int(np.searchsorted(edges, reference.high, side="right"))
-    outside = column.finite - int(column.counts[first : last + 1].sum())
-    return proportion("out_of_range_share", outside, column.finite, "high", method)
+    first, last = np.searchsorted(column.spec.edges, between, side="right").tolist()
+    beyond = column.finite - int(column.counts[first : last + 1].sum())
+    return proportion("out_of_range_share", beyond, column.finite, "high", method)
+
+
+def outside_the_others(windows: Sequence[NumericProfile]) -> list[Measurement]:
+    """Share of each window's values outside of the range of all the other windows.
+
+    Args:
+        windows: One column in windows of the baseline.
+    """
+    lows = sorted(column.low for column in windows if column.finite)[:2]
+    highs = sorted((column.high for column in windows if column.finite), reverse=True)[:2]
+    found = []
+    for column in windows:
+        if not column.finite or len(lows) < 2:
+            found.append(outside(column, None))
+            continue
+        low, high = lows[column.low == lows[0]], highs[column.high == highs[0]]
+        found.append(outside(column, (low, high)))
+    return found
 
 
 def unseen(column: CategoricalProfile) -> Measurement:
@@ -82,11 +105,29 @@ def staleness(column: ColumnProfile, before: ColumnProfile) -> Measurement:
     method = "1 if the values are those of the window before"
     if column.rows == 0 or before.rows == 0 or column.distinct < 30:
         return Measurement("staleness", None, column.rows, "high", method)
-    same = column.head() == before.head() and all(
+    return Measurement("staleness", float(is_repeated(column, before)), column.rows, "high", method)
+
+
+def is_repeated(column: ColumnProfile, before: ColumnProfile) -> bool:
+    """Whether a column is in nothing different from the window before; one of few values may be so by chance."""
+    return column.head() == before.head() and all(
         np.array_equal(mine, theirs)
         for mine, theirs in zip(column.arrays().values(), before.arrays().values(), strict=True)
     )
-    return Measurement("staleness", float(same), column.rows, "high", method)
+
+
+def largest_cell(column: ColumnProfile) -> float:
+    """Share of the values that the fullest cell has; at least that of the most frequent value. 1 without values.
+
+    >>> from monitoring.profile import CategoricalSpec
+    >>> import pyarrow as pa
+    >>> largest_cell(CategoricalProfile.of(pa.array(["a", "a", "b", "c"]), CategoricalSpec(("a", "b", "c"))))
+    0.5
+    """
+    if isinstance(column, NumericProfile):
+        return float(column.counts.max() / column.finite) if column.finite else 1.0
+    most = max(int(column.counts.max()), column.unseen)
+    return most / column.present if column.present else 1.0
 
 
 def volume(rows: int, ordinary_rows: float) -> Measurement:

@@ -18,6 +18,7 @@ from monitoring import documents
 from monitoring.config.capture import FeatureType
 from monitoring.errors import StoredDocumentError
 from monitoring.profile.arrow_types import categories, find_column, is_testable, plain, takeable
+from monitoring.profile.attributions import Attributions
 from monitoring.profile.categorical import (
     CategoricalBuilder,
     CategoricalProfile,
@@ -64,6 +65,7 @@ class RecordColumns:
         model_version: Text.
         status: Response status.
         latency_ms: Milliseconds per call.
+        attribution_prefix: Put before a feature's name, of its attribution.
     """
 
     feature_prefix: str = ""
@@ -73,10 +75,13 @@ class RecordColumns:
     model_version: str = ""
     status: str = ""
     latency_ms: str = ""
+    attribution_prefix: str = ""
 
 
 # The canonical records of a window
-RECORDS = RecordColumns("feature:", "score", "prediction", "event_time", "model_version", "status", "latency_ms")
+RECORDS = RecordColumns(
+    "feature:", "score", "prediction", "event_time", "model_version", "status", "latency_ms", "attribution:"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +166,7 @@ class WindowProfile:
         versions: Records per model version.
         statuses: Records per response status.
         hours: Records per hour of inference time (ISO 8601, UTC); a time that is missing or no timestamp has none.
+        attributions: How much each feature mattered, where the capture says it.
     """
 
     spec: ProfileSpec
@@ -171,6 +177,7 @@ class WindowProfile:
     versions: dict[str, int]
     statuses: dict[str, int]
     hours: dict[str, int]
+    attributions: Attributions = field(default_factory=Attributions)
 
     @classmethod
     def empty(cls, spec: ProfileSpec) -> Self:
@@ -208,6 +215,7 @@ class WindowProfile:
             _sorted(builder.versions),
             _sorted(builder.statuses),
             _latest(_hour_names(builder.hours)),
+            builder.attributions,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -238,6 +246,7 @@ class WindowProfile:
             _sorted(_bounded(Counter(self.versions) + Counter(other.versions))),
             _sorted(_bounded(Counter(self.statuses) + Counter(other.statuses))),
             _latest(Counter(self.hours) + Counter(other.hours)),
+            self.attributions.merge(other.attributions),
         )
 
     @cached_property
@@ -277,6 +286,8 @@ class WindowProfile:
             "statuses": self.statuses,
             "hours": self.hours,
         }
+        if self.attributions.rows:
+            head["attributions"] = self.attributions.to_json()
         return documents.pack(KIND, SCHEMA_VERSION, head, arrays)
 
     def _columns(self) -> dict[str, ColumnProfile]:
@@ -311,6 +322,7 @@ class WindowProfile:
             head["versions"],
             head["statuses"],
             head["hours"],
+            Attributions(**head.get("attributions", {})),
         )
 
 
@@ -359,6 +371,7 @@ class WindowBuilder:
         self.versions: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.hours: Counter[int] = Counter()
+        self.attributions = Attributions()
 
     def add(self, records: pa.Table | pa.RecordBatch) -> None:
         """Add some records."""
@@ -368,6 +381,9 @@ class WindowBuilder:
             for chunk in _chunks(pa.nulls(records.num_rows) if found is None else found):
                 feature.add(chunk)
         self._add_scores(records)
+        if self.columns.attribution_prefix:
+            added = Attributions.of(records, self.columns.attribution_prefix)
+            self.attributions = self.attributions.merge(added)
         for chunk in self._chunks_of(records, self.columns.latency_ms):
             self.latency.add(chunk)
         for chunk in self._chunks_of(records, self.columns.model_version):

@@ -97,6 +97,18 @@ class Layout:
         """The losses of the window's labelled rows, by cell of each feature."""
         return f"{self.revision(window, revision)}losses.bin"
 
+    def statistics(self, window: Window, revision: int) -> str:
+        """The window's records as SageMaker's `statistics.json`."""
+        return f"{self.revision(window, revision)}statistics.json"
+
+    def constraint_violations(self, window: Window, revision: int) -> str:
+        """What the checks found in the data, as SageMaker's `constraint_violations.json`."""
+        return f"{self.revision(window, revision)}constraint_violations.json"
+
+    def model_quality_violations(self, window: Window, revision: int) -> str:
+        """What the checks found in labelled rows, as SageMaker's `constraint_violations.json` of model quality."""
+        return f"{self.revision(window, revision)}model_quality_constraint_violations.json"
+
     def report(self, window: Window, revision: int) -> str:
         """The HTML report."""
         return f"{self.revision(window, revision)}report.html"

@@ -107,3 +107,14 @@ def test_what_is_stored_of_columns() -> None:
     assert columns.stored_segments == ["tenant"]
     assert columns.privacy.hides
     assert not Columns(features={"a": "numeric"}).privacy.hides
+
+
+def test_attributions_belong_to_features_that_are_kept() -> None:
+    given = {"features": {"a": "numeric", "b": "numeric", "c": "categorical"}, "attributions": {"a": "s_a", "b": "s_b"}}
+    assert Columns.model_validate(given).stored_attributions == ["a", "b"]
+    hidden = {**given, "privacy": {"columns": {"a": [1.0], "b": "keep"}}}
+    assert Columns.model_validate(hidden).stored_attributions == ["b"]
+    with pytest.raises(ValueError, match="attributions: 'z' is no feature"):
+        Columns.model_validate({**given, "attributions": {"z": "s_z"}})
+    with pytest.raises(ValueError, match="attributions: 's' stands twice"):
+        Columns.model_validate({**given, "attributions": {"a": "s", "b": "s"}})

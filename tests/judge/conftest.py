@@ -134,7 +134,9 @@ MakeBench = Callable[..., Bench]
 def make_bench(make_config: Callable[..., ModelConfig]) -> MakeBench:
     """The toy model with some settings changed, on its reference."""
     features = {"amount": "numeric", "country": "categorical", "age": None}
-    return lambda **changes: Bench(make_config(columns={"features": features}, **changes))
+    return lambda **changes: Bench(
+        make_config(**{**changes, "columns": {"features": features, **changes.get("columns", {})}})
+    )
 
 
 @pytest.fixture

@@ -78,13 +78,13 @@ def test_blocks_longer_than_learned_use_the_longest(bench: Any) -> None:
 
 def test_volume_is_relative_to_the_mean(bench: Any) -> None:
     assert bench.limits.rows == 400
-    assert bench.limits.spread("volume", 1) == Spread(1.0, 0.0, 20)
+    assert bench.limits.spread("volume", 1) == Spread(1.0, 0.0, 20, independent=20.0, rows=400.0)
 
 
 def test_a_single_baseline_window_has_no_spread_and_no_drift(bench: Any) -> None:
     profiles, outcomes = _days(bench)
     limits = learn_limits(profiles[:1], *_labelled(bench, outcomes[:1]), longest=3, hours=24)
-    assert limits.spread("ranking", 3) == Spread(roc_auc(outcomes[0]).value or 0.0, 0.0, 1)
+    assert limits.spread("ranking", 3) == Spread(roc_auc(outcomes[0]).value or 0.0, 0.0, 1, independent=1.0, rows=400.0)
     assert limits.spread("feature_drift:amount", 1) is None
 
 

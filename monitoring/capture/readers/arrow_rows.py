@@ -17,6 +17,7 @@ from monitoring.capture.readers.arrow_values import Integers, Mask, Parsed
 from monitoring.capture.readers.rows import EPOCH, Identity
 from monitoring.capture.records import FAILED_STATUS, Rows, Typed, likeliest, type_rows, unknown_columns
 from monitoring.capture.schema import (
+    ATTRIBUTION_PREFIX,
     FEATURE_PREFIX,
     PROBABILITY_PREFIX,
     REFERENCE_PREFIX,
@@ -39,7 +40,7 @@ def needed(names: list[str], identity: Identity) -> list[str]:
     """The columns, of these, that the model needs."""
     columns = identity.columns
     own = (*columns.answers, columns.model_version, columns.latency_ms, columns.status)
-    declared = (*own, *columns.features, *columns.segments, *columns.references)
+    declared = (*own, *columns.features, *columns.segments, *columns.references, *columns.attributions.values())
     return on_paths(names, [*identity.event_ids, *identity.event_times, *map(columns.path, declared)])
 
 
@@ -139,6 +140,10 @@ def _heads(batch: pa.RecordBatch, first: int, identity: Identity) -> tuple[dict[
         **answers,
         "latency_ms": attribute(columns.latency_ms, lambda array: values.numbers(array).values),
         "status": status,
+        **{
+            ATTRIBUTION_PREFIX + name: attribute(place, lambda array: values.numbers(array).values)
+            for name, place in columns.attributions.items()
+        },
         **{SEGMENT_PREFIX + name: attribute(name, values.texts) for name in columns.segments},
         **{REFERENCE_PREFIX + name: attribute(name, values.texts) for name in columns.references},
     }

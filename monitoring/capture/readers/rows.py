@@ -94,7 +94,8 @@ class Identity:
 def _meant(columns: Columns) -> set[str]:
     """The fields that `columns` gives a meaning."""
     own = (*columns.answers, columns.model_version, columns.latency_ms, columns.status)
-    names = (*own, *columns.outputs, *columns.features, *columns.segments, *columns.references)
+    declared = (*columns.features, *columns.segments, *columns.references, *columns.attributions.values())
+    names = (*own, *columns.outputs, *declared)
     return {part for name in names for part in (columns.path(name), re.split(r"[.\[]", columns.path(name))[0])}
 
 

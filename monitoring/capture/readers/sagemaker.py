@@ -70,7 +70,7 @@ def read(captured: CaptureObject, config: ModelConfig) -> Iterator[Row | Typed |
 def is_scannable(columns: Columns) -> bool:
     """Whether the compiled scanner reads what these columns ask for."""
     plain = not (columns.paths or columns.event_id or columns.event_time or columns.references or columns.prediction)
-    plain = plain and not columns.probabilities
+    plain = plain and not columns.probabilities and not columns.attributions
     return plain and bool(columns.features) and columns.score in columns.outputs
 
 
