@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -132,7 +132,8 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what is empty is left out."""
-        found = asdict(self) | {"folded": list(self.folded)}
+        measured = self.measurement and dict(vars(self.measurement))
+        found = {**vars(self), "measurement": measured, "folded": list(self.folded)}
         return {name: value for name, value in found.items() if name in _ALWAYS or value not in (None, "", [])}
 
     @classmethod

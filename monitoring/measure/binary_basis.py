@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -35,7 +36,11 @@ class BinaryBasis(Basis):
 
     def __init__(self, outcomes: OutcomeProfile, losses: LossByBin) -> None:
         self.reference, self.losses = outcomes, losses
-        self.calibration = CalibrationMap.fit(outcomes)
+
+    @cached_property
+    def calibration(self) -> CalibrationMap | None:
+        """The calibration map; None without enough rows. Who only reads records never needs it."""
+        return CalibrationMap.fit(self.reference)
 
     @property
     def estimates(self) -> bool:

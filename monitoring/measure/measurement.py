@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 Direction = Literal["high", "low", "both"]
@@ -51,7 +51,7 @@ class Measurement:
         >>> Measurement("ks", 0.5, 10, "high", "", noise=0.25).to_json()["noise"]
         0.25
         """
-        return {key: item for key, item in asdict(self).items() if item is not None or key not in _WHERE_KNOWN}
+        return {key: item for key, item in vars(self).items() if item is not None or key not in _WHERE_KNOWN}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from monitoring.measure import binary, multiclass, ranking, regression
 from monitoring.measure.intervals import Z95, proportion
@@ -69,6 +69,12 @@ def performance(outcomes: OutcomeProfile | MulticlassProfile | ResidualProfile) 
     >>> numbers["roc_auc"].value, round(numbers["brier"].value, 6)
     (0.75, 0.158125)
     """
+    return dict(_by_name(outcomes))
+
+
+# One look asks for the numbers of the same rows several times: to tell them, to judge them, to compare them
+@lru_cache(maxsize=16)
+def _by_name(outcomes: OutcomeProfile | MulticlassProfile | ResidualProfile) -> dict[str, Measurement]:
     return {number.name: number for number in _numbers(outcomes)}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -53,6 +54,7 @@ class Ranked:
     wins: FloatArray
 
 
+@lru_cache(maxsize=4)  # several numbers of the same rows need it, one after the other
 def ranked(outcomes: OutcomeProfile) -> Ranked:
     """The scored rows in order.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from monitoring.errors import ConfigError, ConflictError, ObjectMissingError
 from monitoring.store.base import MIB, Content, ObjectInfo
 from monitoring.store.local_file import LocalFile, tag_of
-from monitoring.store.reading import in_order, listed
+from monitoring.store.reading import in_order
 from monitoring.store.spread import Found, spread
 
 _LOCK = ".lock"
@@ -112,7 +112,8 @@ class LocalStore:
 
     def list_many(self, prefixes: Iterable[str]) -> list[ObjectInfo]:
         """Every object whose key begins with one of the prefixes, once, sorted by key."""
-        return listed(prefixes, self.objects)
+        found = {info.key: info for prefix in dict.fromkeys(prefixes) for info in self.objects(prefix)}
+        return [found[key] for key in sorted(found)]
 
     def sample(self, prefix: str, count: int) -> list[ObjectInfo]:
         """A few objects from everywhere below `prefix`."""
@@ -132,10 +133,9 @@ class LocalStore:
         self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        path = (self.root / key).absolute()
-        if ".." in Path(key).parts or not path.is_relative_to(self.root):
+        if ".." in key.split("/") or os.path.isabs(key):
             raise ConfigError(f"key {key!r} leaves the store", where=self.uri)
-        return path
+        return self.root / key
 
     def _key(self, entry: os.DirEntry[str]) -> str:
         return entry.path[len(os.path.join(self.root, "")) :]
