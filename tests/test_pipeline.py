@@ -365,7 +365,7 @@ def test_duplicates_across_batches_are_dropped(make_world: MakeWorld) -> None:
 
 def test_a_changed_configuration_shows_when_a_window_is_run_again(world: Any, make_world: MakeWorld) -> None:
     [before] = _run(world, 0)
-    again = make_world(world.monitor.store, checks={"nulls": {"severity": "fail", "tolerance": 0, "sigmas": 0}})
+    again = make_world(world.monitor.store, checks={"nulls": {"severity": "fail", "limit": 0}})
     [after] = _run(again, 0)
     assert before.status is not after.status
     assert after.status is Status.FAIL

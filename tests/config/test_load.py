@@ -66,7 +66,7 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
     assert list(config.columns.features.items()) == [("amount", "numeric"), ("country", "categorical")]
     assert config.policy.retrain is not None
     assert config.policy.retrain.confirm == (3, 5)
-    assert config.checks.nulls == CheckRule(severity="fail", tolerance=0.1, sigmas=3.0, min_rows=200)
+    assert config.checks.nulls == CheckRule(severity="fail", limit="baseline", tolerance=0.1, min_rows=200)
     assert (config.labels, config.trailing_windows, config.dag_id) == (None, 7, "monitor_toy")
 
 
@@ -240,9 +240,9 @@ def test_a_check_is_turned_off_as_yaml_spells_it(write: Write, off: str) -> None
 @pytest.mark.parametrize(
     ("check", "setting"),
     [
-        *[("schema", name) for name in ("tolerance", "sigmas", "min_rows")],
-        *[("quarantine", name) for name in ("sigmas", "min_rows")],
-        *[("label_coverage", name) for name in ("sigmas", "min_rows")],
+        *[("schema", name) for name in ("limit", "tolerance", "min_rows")],
+        *[("quarantine", name) for name in ("limit", "min_rows")],
+        *[("label_coverage", name) for name in ("limit", "min_rows")],
         ("volume", "min_rows"),
     ],
 )

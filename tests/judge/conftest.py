@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ import pytest
 
 from monitoring.capture.schema import FEATURE_PREFIX, schema
 from monitoring.config import ModelConfig
+from monitoring.config.checks import Checks
 from monitoring.judge import Verdict
 from monitoring.judge.evidence import Evidence, Reference
 from monitoring.judge.judge import Look, judge
-from monitoring.judge.limits import Limits, learn_limits
+from monitoring.judge.limits import learn_limits
 from monitoring.measure.basis import State
 from monitoring.measure.binary_basis import BinaryBasis
 from monitoring.measure.performance import performance
@@ -88,18 +89,26 @@ def labelled(outcomes: list[OutcomeProfile]) -> tuple[list[State], BinaryBasis]:
     return states, BinaryBasis(whole, LossByBin.empty({}, 1.0))
 
 
+@cache
+def _reference(settings: str) -> Reference:
+    """What twenty ordinary days teach a model; the same for every test."""
+    config = ModelConfig.model_validate_json(settings)
+    days = [make_rows(seed) for seed in range(20)]
+    profiles = [rows.profile(config) for rows in days]
+    limits = learn_limits(profiles, *labelled([rows.outcomes() for rows in days]), longest=3, hours=24)
+    return Reference("v1", SPEC, reduce(WindowProfile.merge, profiles), limits)
+
+
 class Bench:
     """Judge spoilt windows with the toy model."""
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        days = [make_rows(seed) for seed in range(20)]
-        profiles = [rows.profile(config) for rows in days]
-        self.limits: Limits = learn_limits(profiles, *labelled([rows.outcomes() for rows in days]), longest=3, hours=24)
-        whole = profiles[0]
-        for profile in profiles[1:]:
-            whole = whole.merge(profile)
-        self.reference = Reference("v1", SPEC, whole, self.limits)
+        # settings of checks teach nothing
+        learned = _reference(config.model_copy(update={"checks": Checks()}).model_dump_json(by_alias=True))
+        # a test may set a limit of its own
+        self.limits = replace(learned.limits, spreads=dict(learned.limits.spreads))
+        self.reference = replace(learned, limits=self.limits)
 
     def evidence(self, rows: Rows, **changes: Any) -> Evidence:
         """The evidence of one window without a past."""

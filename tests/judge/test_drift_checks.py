@@ -34,7 +34,7 @@ def test_each_reference_is_asked_by_itself(make_bench: Make, rows: Any) -> None:
     assert _found(verdict, "feature_drift", "")["amount"].status is Status.OK
     found = _found(verdict, "feature_drift", "weeks")
     assert {name: item.status for name, item in found.items()} == {"amount": Status.WARN, "country": Status.OK}
-    assert found["amount"].message.startswith("amount against weeks: Jensen-Shannon distance")
+    assert found["amount"].message.startswith("amount, on this day against weeks: Jensen-Shannon distance")
     assert _found(verdict, "prediction_drift", "weeks")[""].status is Status.OK
     family = verdict.families["warn drift"]
     assert family["questions"] == 6
