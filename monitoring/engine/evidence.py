@@ -102,6 +102,7 @@ def evidence_of(
         conflicting=counts.conflicting,
         duplicates=counts.duplicate,
         start=window.start,
+        window=window.label,
         before=profiles.before,
         missing_columns=counts.columns_at_fault(counts.missing_columns),
         changed_columns=counts.columns_at_fault(counts.changed_columns),

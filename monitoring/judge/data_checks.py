@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitoring.config.checks import CheckRule
 from monitoring.judge.beyond import Every, share_test
 from monitoring.judge.context import Answers, Check, Context, built_in
+from monitoring.judge.harm import impact_of, is_harmless
 from monitoring.judge.rules import Topic, ask, beyond_limit, few, fired, too_many
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
@@ -18,6 +19,7 @@ from monitoring.profile import CategoricalProfile, CategoricalSpec, NumericProfi
 _ENOUGH_WINDOWS = 5
 # A share ends at 1: where ordinary windows come near it, only what is new can reach it
 _CEILING = 0.98
+_MOST_UNKNOWN = 0.5
 
 
 def _schema(context: Context, rule: CheckRule) -> Answers:
@@ -118,6 +120,8 @@ def _faults(
             continue
         asked = True
         topic = Topic(check, name, code, group=context.reference.limits.groups.get(name, ""))
+        if check == "out_of_range":
+            topic = replace(topic, impact=impact_of(context, name, context.reference.profile, context.evidence.profile))
         yield from _share(context, rule, topic, found)
     if not asked:
         rows = context.evidence.profile.rows
@@ -205,7 +209,10 @@ def _share(context: Context, rule: CheckRule, topic: Topic, found: Measurement) 
         limit = rule.limit
         yield beyond_limit(topic, rule, found, limit, mean, say.format(limit=f"{limit:.3g}"), low=False)
         return
-    yield ask(topic, rule, found, share_test(found, spread, rule.tolerance, _CEILING), mean, say)
+    # where most rows are of a kind that the model never saw, its loss of the nearest ones says nothing
+    spared = rule.severity == "warn" and found.value <= _MOST_UNKNOWN and is_harmless(context, topic.impact)
+    severity = Status.INFO if spared else None
+    yield ask(topic, rule, found, share_test(found, spread, rule.tolerance, _CEILING), mean, say, severity=severity)
 
 
 CHECKS: tuple[Check, ...] = (

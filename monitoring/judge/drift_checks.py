@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from monitoring.config.checks import CheckRule
 from monitoring.judge.beyond import distance_test
 from monitoring.judge.context import Answers, Check, Context, built_in
+from monitoring.judge.harm import impact_of, is_harmless
 from monitoring.judge.limits import Spread
 from monitoring.judge.question import Question, either
 from monitoring.judge.references import spread_between
 from monitoring.judge.rules import Topic, ask, beyond_limit, few, period
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
-from monitoring.measure.impact import impact
 from monitoring.measure.performance_rows import SCORE
 from monitoring.profile import WindowProfile
 
@@ -100,7 +100,7 @@ def _missing(context: Context, check: str) -> Answers:
 
 
 def _topic(context: Context, check: str, subject: str, code: Code, side: _Comparison) -> Topic:
-    cost = _impact(context, subject or SCORE, side)
+    cost = impact_of(context, subject or SCORE, side.before, side.now)
     return Topic(check, subject, code, side.windows, reference=side.name, impact=cost, kind="drift")
 
 
@@ -124,7 +124,7 @@ def _distance(
         if rule.limit != "baseline":
             message = say.format(limit=f"{rule.limit:.3g}")
             return beyond_limit(topic, rule, distance, rule.limit, mean, message, low=False)
-        severity = Status.INFO if rule.severity == "warn" and _harmless(context, topic.impact) else None
+        severity = Status.INFO if rule.severity == "warn" and is_harmless(context, topic.impact) else None
         test = distance_test(distance, spread, rule.tolerance, _CEILING)
         asked.append(ask(topic, rule, distance, test, mean, say, severity=severity))
     if asked:
@@ -139,26 +139,6 @@ def _about(context: Context, topic: Topic, reference: str) -> str:
     over = period(topic.windows, context.evidence.hours)
     against = f"{over} against {reference}" if reference else over
     return f"{topic.subject}, {against}: " if topic.subject else f"{against[0].upper()}{against[1:]}: "
-
-
-def _impact(context: Context, name: str, side: _Comparison) -> float | None:
-    """How much higher a loss is to be expected from where the rows are now."""
-    losses = context.reference.losses
-    if losses is None:
-        return None
-    if name == SCORE:
-        before, now = (profile.score_distribution().cell_counts().tolist() for profile in (side.before, side.now))
-        return impact(losses, SCORE, before, now)
-    before, now = ([*profile.features[name].cells().values()] for profile in (side.before, side.now))
-    return impact(losses, name, before, now)
-
-
-def _harmless(context: Context, cost: float | None) -> bool:
-    """Whether the rows have moved to where the model is as good as before."""
-    ordinary = context.evidence.ordinary_loss
-    if cost is None or not ordinary:
-        return False
-    return cost < context.config.checks.concept_drift.tolerance * ordinary
 
 
 CHECKS: tuple[Check, ...] = (

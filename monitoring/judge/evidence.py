@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from monitoring.judge.limits import Limits
 from monitoring.measure import Measurement
@@ -165,7 +166,7 @@ class Evidence:
     drift_windows: int | None = None
     references: tuple[PastReference, ...] = ()
 
-    @property
+    @cached_property
     def unusable(self) -> frozenset[str]:
         """Features with nothing in them to compare."""
         empty = {name for name, column in self.profile.features.items() if 0 < column.rows == column.unusable}

@@ -287,6 +287,10 @@ class NumericProfile:
 
     def histogram(self) -> Histogram:
         """What measurements read."""
+        return self._histogram
+
+    @cached_property
+    def _histogram(self) -> Histogram:
         spec = self.spec
         with np.errstate(over="ignore", invalid="ignore"):
             sums = self.counts * spec.centre + self.units * spec.unit
