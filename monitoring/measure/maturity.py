@@ -221,7 +221,7 @@ class MaturityCurve:
             centre=float(turned.mean()),
             deviation=deviation,
             shares=np.minimum(counts / sizes, 1.0),
-            least=known @ _weights(self.ages, youngest, youngest) / sizes,
+            least=(counts if youngest == oldest else known @ _weights(self.ages, youngest, youngest)) / sizes,
             reference_rows=int(sizes.sum()),
         )
 
