@@ -53,6 +53,10 @@ bench-capture: .venv/dev  ## reading captures beside DuckDB, S3 objects at once,
 bench-labels: .venv/dev  ## labels that come late to 30 million predictions, beside reading all ids, and DuckDB (8 GB in .bench)
 	@$(BIN)/python -m benchmarks.labels
 
+.PHONY: bench-verdicts
+bench-verdicts: .venv/dev  ## false alarms, power and delay of verdicts on streams that are known, beside Evidently and NannyML (MONTHS=: fewer)
+	@$(BIN)/python -m benchmarks.verdicts $(if $(MONTHS),--months $(MONTHS))
+
 .PHONY: bench-peers
 bench-peers: .venv/dev  ## the same rows through five other tools; installs 5 GB into .bench (SIZE=, SEED=)
 	@$(BIN)/python -m benchmarks.peers --size $(SIZE) --seed $(SEED)
