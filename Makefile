@@ -30,8 +30,8 @@ serve: .venv/demo  ## the demo's reports and /metrics without Airflow, on loopba
 	@$(BIN)/model-monitor --store .demo/store serve
 
 .PHONY: test
-test: .venv/dev  ## install what the tests need and run them
-	@$(BIN)/python -m pytest
+test: .venv/dev  ## install what the tests need and run them, in two processes
+	@$(BIN)/python -m tests.parallel
 
 .PHONY: lint
 lint: .venv/dev  ## style, types, compose file, Dockerfile, generated documents
