@@ -14,7 +14,7 @@ from typing import Any
 
 from monitoring import documents
 from monitoring.judge.evidence import Evidence, Past
-from monitoring.judge.verdict import Code, Verdict
+from monitoring.judge.verdict import Code, Status, Verdict
 from monitoring.measure import Measurement
 from monitoring.monitor import Monitor
 from monitoring.window import Window, iso
@@ -34,6 +34,7 @@ class Watched:
         loss: The window's loss; None where labels do not tell it.
         estimated: What was expected without labels.
         fired: By family, the questions that fired.
+        told: The names of what it warned of or failed for.
     """
 
     as_of: datetime
@@ -41,15 +42,17 @@ class Watched:
     loss: Measurement | None
     estimated: Measurement | None
     fired: dict[str, tuple[str, ...]]
+    told: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, verdict: Verdict, evidence: Evidence) -> Watched:
         """What a look leaves."""
         fired = {name: tuple(family["fired"]) for name, family in verdict.families.items() if family["fired"]}
         baseline = verdict.inputs.get("baseline", "")
+        told = frozenset(finding.name for finding in verdict.of_status(Status.FAIL, Status.WARN))
         if any(finding.code is Code.FEED_BROKEN for finding in verdict.findings):
-            return cls(verdict.as_of, baseline, None, None, fired)  # nothing is known of the model
-        return cls(verdict.as_of, baseline, evidence.own_loss, evidence.estimated_loss, fired)
+            return cls(verdict.as_of, baseline, None, None, fired, told)  # nothing is known of the model
+        return cls(verdict.as_of, baseline, evidence.own_loss, evidence.estimated_loss, fired, told)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -59,6 +62,7 @@ class Watched:
             "loss": self.loss and self.loss.to_json(),
             "estimated": self.estimated and self.estimated.to_json(),
             "fired": {name: list(found) for name, found in self.fired.items()},
+            "told": sorted(self.told),
         }
 
     @classmethod
@@ -66,7 +70,8 @@ class Watched:
         """From `to_json`."""
         loss, estimated = (data[name] and Measurement.from_json(data[name]) for name in ("loss", "estimated"))
         fired = {name: tuple(found) for name, found in data["fired"].items()}
-        return cls(datetime.fromisoformat(data["as_of"]), data["baseline"], loss, estimated, fired)
+        moment = datetime.fromisoformat(data["as_of"])
+        return cls(moment, data["baseline"], loss, estimated, fired, frozenset(data["told"]))
 
 
 def past_of(looks: Mapping[Window, Sequence[Watched]], window: Window, as_of: datetime, baseline: str) -> Past:
@@ -90,6 +95,7 @@ def past_of(looks: Mapping[Window, Sequence[Watched]], window: Window, as_of: da
         losses=tuple(next((look.loss for look in left if look.loss is not None), None) for left in known.values()),
         estimated=tuple(left[0].estimated for left in known.values()),
         rejected=_discoveries([left[0].fired for left in known.values()]),
+        told=tuple(left[-1].told for left in known.values()),
     )
 
 

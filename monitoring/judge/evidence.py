@@ -66,12 +66,24 @@ class Past:
         losses: The loss of each, as it was first known; None where it was not.
         estimated: What was expected of each.
         rejected: By severity, how many questions each answered with an alarm.
+        told: The names of what each warned of or failed for, as it was known last; see `Finding.name`.
     """
 
     windows: tuple[str, ...] = ()
     losses: tuple[Measurement | None, ...] = ()
     estimated: tuple[Measurement | None, ...] = ()
     rejected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    told: tuple[frozenset[str], ...] = ()
+
+    def since(self, name: str, window: str) -> str:
+        """The window since when something has been told, up to this one; one window without it does not end it."""
+        since, missed = window, 0
+        for label, names in zip(reversed(self.windows), reversed(self.told), strict=True):
+            missed = 0 if name in names else missed + 1
+            if missed > 1:
+                break
+            since = label if not missed else since
+        return since
 
 
 @dataclass(frozen=True)

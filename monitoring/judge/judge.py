@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -76,7 +76,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         if all(finding.code is not Code.FEED_BROKEN for finding in findings):
             own = performance_alone(Context(evidence, reference, counted))
     findings = calendar.annotate(findings, entries)
-    findings.sort(key=lambda finding: _ORDER[finding.status])
+    findings = sorted((_dated(finding, evidence, look) for finding in findings), key=_leading)
     status = worst([finding.status for finding in findings])
     reason = why(findings, evidence)
     return Verdict(
@@ -110,6 +110,24 @@ def _answers(context: Context, entries: tuple[CalendarEntry, ...]) -> tuple[list
     said = calendar.what_was_suppressed(answered, entries)
     told = beside_the_whole([*findings, *calendar.quiet(answered, entries)])
     return told, families, said
+
+
+def _dated(finding: Finding, evidence: Evidence, look: Look) -> Finding:
+    """A finding that says since when it has been made."""
+    if finding.since or finding.status not in (Status.FAIL, Status.WARN):
+        return finding
+    return replace(finding, since=evidence.past.since(finding.name, look.window.label))
+
+
+def _leading(finding: Finding) -> tuple[int, int, float]:
+    """What is told first: what is worse; of that, what is the cause of the rest; of that, what is surer."""
+    if finding.code is Code.FEED_BROKEN or (finding.status is Status.FAIL and not finding.about_performance):
+        place = 0
+    elif finding.about_performance or finding.code is Code.CONCEPT_DRIFT:
+        place = 1
+    else:
+        place = 3 if finding.code in (Code.FEATURE_DRIFT, Code.PREDICTION_DRIFT) else 2
+    return _ORDER[finding.status], place, finding.p_value or 0.0
 
 
 def _no_data(evidence: Evidence, look: Look) -> Finding:

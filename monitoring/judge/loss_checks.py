@@ -11,9 +11,10 @@ from monitoring.judge.e_detector import path, threshold
 from monitoring.judge.evidence import Evidence
 from monitoring.judge.family import share_of
 from monitoring.judge.limits import Spread
-from monitoring.judge.rules import few, fired
+from monitoring.judge.rules import few, fired, period
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement
+from monitoring.measure.performance import Z95
 
 
 def _loss(context: Context, rule: CheckRule) -> Answers:
@@ -56,23 +57,25 @@ def _watch(
         yield Finding(check, "", Status.OK, Code.WITHIN_LIMITS, message, found, spread.mean)
         return
     seen = path(excess, threshold(rate, spread.blocks), spread.blocks, spread.carried)
-    alarm, since = seen.alarm[-1], seen.since[-1]
-    start = windows[since] if alarm and since is not None else ""
+    alarm = seen.alarm[-1]
+    first = seen.since[-1] if seen.since[-1] is not None else len(windows) - 1
     lead = _lead_kept(context) if alarm and isinstance(rule, LossRule) and rule.lead else None
     spared = lead is not None and isinstance(rule, LossRule) and lead > 1 - rule.lead and rule.severity == "fail"
     status, code = (Status.WARN if spared else fired(rule), code) if alarm else (Status.OK, Code.WITHIN_LIMITS)
+    run = [*(item for _, item in told if item is not None), found][first:]
+    message = _raised(check, run, spread, windows[first], evidence) + _of_lead(lead, evidence)
     yield Finding(
         check=check,
         subject="",
         status=status,
         code=code,
-        message=_message(check, found, spread, start, evidence) + _of_lead(lead),
+        message=message if alarm else _ordinary(check, found, spread, evidence),
         measurement=found,
         baseline=spread.mean,
         limit=limit,
         p_value=min(1 / seen.evidence[-1], 1.0) if seen.evidence[-1] > 1 else 1.0,
         level=rate,
-        since=start,
+        since=windows[first] if alarm else "",
     )
 
 
@@ -87,12 +90,13 @@ def _lead_kept(context: Context) -> float | None:
     return None
 
 
-def _of_lead(kept: float | None) -> str:
+def _of_lead(kept: float | None, evidence: Evidence) -> str:
     if kept is None:
         return ""
+    over = period(evidence.windows, evidence.hours)
     if kept <= 0:
-        return " Nothing is left of its lead over always predicting the average."
-    return f" Of its lead over always predicting the average {min(kept, 1.0):.0%} is left."
+        return f" {over[0].upper()}{over[1:]} nothing is left of its lead over always predicting the average."
+    return f" {over[0].upper()}{over[1:]} {min(kept, 1.0):.0%} of its lead over always predicting the average is left."
 
 
 def _counts(found: Measurement | None, rule: CheckRule) -> bool:
@@ -104,15 +108,40 @@ def _excess(found: Measurement, spread: Spread, limit: float) -> float:
     return (found.value - limit) / widened(spread, found, error_of(found))
 
 
-def _message(check: str, found: Measurement, spread: Spread, start: str, evidence: Evidence) -> str:
-    interval = f" [{found.low:.4g}, {found.high:.4g}]" if found.low is not None and found.high is not None else ""
-    loss = evidence.loss
-    what = f"The {loss} that is expected of this window's rows" if check == "estimated_loss" else f"The {loss}"
-    now = f"{what} is {found.value:.4g}{interval}, ordinarily {spread.mean:.4g}"
-    if not start:
-        return f"{now}: within what windows like these have."
-    when = "in this window" if start == evidence.window else f"since {start}"
-    return f"{now}; {when} it has been higher than ordinary windows would be."
+def _ordinary(check: str, found: Measurement, spread: Spread, evidence: Evidence) -> str:
+    name = f"The {evidence.loss} that is expected" if check == "estimated_loss" else f"The {evidence.loss}"
+    return f"{name} is {found.value:.4g}{_interval(found)}, ordinarily {spread.mean:.4g}: as in ordinary windows."
+
+
+def _raised(check: str, run: Sequence[Measurement], spread: Spread, start: str, evidence: Evidence) -> str:
+    """What is said of an alarm: the loss since its start, and that of this window."""
+    name = f"the {evidence.loss} that is to be expected" if check == "estimated_loss" else f"the {evidence.loss}"
+    found = run[-1]
+    if len(run) == 1:
+        over = period(1, evidence.hours)
+        now = f"{over[0].upper()}{over[1:]} {name} is {found.value:.4g}{_interval(found)}"
+        return f"{now}, {_times(found.value or 0.0, spread.mean)}."
+    rows = sum(item.rows for item in run)
+    mean = sum((item.value or 0.0) * item.rows for item in run) / rows
+    error = sum((error_of(item) * item.rows) ** 2 for item in run) ** 0.5 / rows
+    ends = f" [{mean - Z95 * error:.4g}, {mean + Z95 * error:.4g}]" if error else ""
+    over = period(len(run), evidence.hours)
+    return f"Since {start}, {over}, {name} is {mean:.4g}{ends}, {_times(mean, spread.mean)}; now {found.value:.4g}."
+
+
+def _times(value: float, ordinary: float) -> str:
+    if ordinary <= 0:
+        return f"ordinarily {ordinary:.4g}"
+    ratio = value / ordinary
+    return (
+        f"{ratio:.1f} times the ordinary {ordinary:.4g}"
+        if ratio >= 1.5
+        else f"{ratio - 1:+.0%} on the ordinary {ordinary:.4g}"
+    )
+
+
+def _interval(found: Measurement) -> str:
+    return f" [{found.low:.4g}, {found.high:.4g}]" if found.low is not None and found.high is not None else ""
 
 
 CHECKS: tuple[Check, ...] = (built_in("loss", _loss), built_in("estimated_loss", _estimated_loss))

@@ -358,7 +358,8 @@ def test_concept_drift_says_what_was_diagnosed(make_bench: Make, rows: Any) -> N
     verdict = make_bench().judge(rows, **_concept(0.2, diagnosis=diagnosis))
     assert _finding(verdict, "concept_drift").message == "It is the relation."
     assert verdict.why is not None
-    assert verdict.why["sentence"].startswith("As far as can be told, the relation of inputs and labels has changed")
+    sentence = "Since 2024-01-11, as far as can be told: the relation of inputs and labels has changed."
+    assert (verdict.why["since"], verdict.why["sentence"]) == ("2024-01-11", sentence)
 
 
 def test_of_few_labels_nothing_is_said_of_the_relation(make_bench: Make, rows: Any) -> None:
