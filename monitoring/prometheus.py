@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,9 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from monitoring import history
 from monitoring.config import ModelConfig
 from monitoring.decide import Action, Decision, State
+from monitoring.decide.incident import Incident, IncidentState
 from monitoring.errors import MonitorError, StoreUnavailableError
+from monitoring.incidents import load_incidents
 from monitoring.judge import Code, Status, Verdict
 from monitoring.monitor import Monitor
 from monitoring.store import Store
@@ -29,12 +32,14 @@ class Sample:
         readable: Whether what the store holds of it can be read.
         verdict: The newest verdict on its latest window; None before the first.
         decision: What was decided at the first look at that window.
+        incidents: Its incidents after the newest run; None before the first.
     """
 
     model: str
     readable: bool = True
     verdict: Verdict | None = None
     decision: Decision | None = None
+    incidents: tuple[Incident, ...] | None = None
 
 
 def collect(store: Store, configs: Iterable[ModelConfig]) -> bytes:
@@ -61,7 +66,8 @@ def latest(store: Store, config: ModelConfig) -> Sample:
         for window in reversed(monitor.windows()):
             verdict = history.latest_verdict(monitor, window)
             if verdict is not None:
-                return Sample(config.name, True, verdict, history.load_decision(monitor, window, 1))
+                decision, ledger = history.load_decision(monitor, window, 1), load_incidents(monitor)
+                return Sample(config.name, True, verdict, decision, ledger.incidents if ledger else None)
     except StoreUnavailableError:
         raise
     except MonitorError:
@@ -82,6 +88,8 @@ def exposition(samples: Iterable[Sample]) -> bytes:
             gauges.of_verdict(sample.model, sample.verdict)
         if sample.decision is not None:
             gauges.of_decision(sample.model, sample.decision)
+        if sample.incidents is not None:
+            gauges.of_incidents(sample.model, sample.incidents)
     return generate_latest(gauges.registry)
 
 
@@ -106,6 +114,7 @@ class _Gauges:
         self.state = self._gauge("state", "How the model stands after the latest decision: 1 for its state.", "state")
         self.retraining = self._gauge("retraining_requested", "Whether the latest decision asks for retraining.")
         self.vetoed = self._gauge("retraining_vetoed", "Whether the latest decision has withheld retraining.")
+        self.incidents = self._gauge("incidents", "Incidents after the newest run.", "severity", "state")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"model_monitor_{name}", text, ("model", *labels), registry=self.registry)
@@ -134,6 +143,12 @@ class _Gauges:
             self.state.labels(model, state).set(decision.state is state)
         self.retraining.labels(model).set(decision.action is Action.RETRAIN)
         self.vetoed.labels(model).set(decision.action is Action.VETOED)
+
+    def of_incidents(self, model: str, incidents: Iterable[Incident]) -> None:
+        counts = Counter((incident.severity, incident.state) for incident in incidents)
+        for severity in (Status.WARN, Status.FAIL):
+            for state in IncidentState:
+                self.incidents.labels(model, severity, state).set(counts[severity, state])
 
 
 def _set(gauge: Gauge, value: float | None, *labels: str) -> None:

@@ -32,7 +32,7 @@ ORDER = (
     ("pipeline",),
     ("report",),
     ("notify", "prometheus"),
-    ("retraining", "serve", "quarantine", "init"),
+    ("retraining", "serve", "quarantine", "init", "replay"),
     ("settings",),
     ("airflow", "cli"),
 )

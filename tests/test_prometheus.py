@@ -10,10 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import prometheus
 from monitoring.decide import Action
+from monitoring.decide.incident import Incident, IncidentState
 from monitoring.errors import StoreUnavailableError
+from monitoring.incidents import load_incidents
+from monitoring.judge import Status
 from monitoring.measure import Measurement
 from monitoring.pipeline import run_window
-from monitoring.prometheus import collect, exposition, latest
+from monitoring.prometheus import Sample, collect, exposition, latest
 from tests.conftest import ROWS_A_DAY
 
 
@@ -82,6 +85,23 @@ def test_a_request_for_retraining(world):
     found = parse(exposition([replace(sample, decision=replace(sample.decision, action=Action.RETRAIN))]))
 
     assert found["retraining_requested", "toy"] == 1
+
+
+def test_incidents_are_counted_by_severity_and_state(world):
+    assert latest(world.monitor.store, world.monitor.config).incidents == load_incidents(world.monitor).incidents
+    seen = ("2024-01-11", "2024-01-11", "2024-01-12", "", 2, 1, 1, 1, "Bad.")
+    states = [("fail", "ongoing"), ("fail", "ongoing"), ("warn", "pending")]
+    incidents = tuple(
+        Incident(f"{i}", "nulls", f"{i}", "", Status(severity), IncidentState(state), *seen)
+        for i, (severity, state) in enumerate(states)
+    )
+    found = parse(exposition([Sample("toy", incidents=incidents), Sample("young")]))
+
+    counts = {key[1:]: value for key, value in found.items() if key[0] == "incidents"}
+    assert counts["toy", "fail", "ongoing"] == 2
+    assert counts["toy", "warn", "pending"] == 1
+    assert sum(counts.values()) == 3
+    assert len(counts) == 10
 
 
 def test_one_unreadable_model_does_not_hide_the_others(world, make_config):

@@ -107,8 +107,8 @@ def _judge(config: ModelConfig, due: Any) -> Any:
 
     @task.branch
     def decide(**context: Any) -> list[str]:
-        """Go where the recorded decision says."""
-        return stages.next_tasks(stages.decision_of(config, context))
+        """Go where the recorded decision, and what has become of incidents, lead."""
+        return stages.next_tasks(*stages.occasion_of(config, context))
 
     branch = decide()
     measure_and_judge(due) >> report(due) >> branch
@@ -120,7 +120,7 @@ def _notify(config: ModelConfig) -> Any:
 
     @task
     def notify(**context: Any) -> list[str]:
-        """Tell the configured channels, once per change of state."""
+        """Tell the configured channels of a change of state or of incidents, once."""
         return stages.notify(config, context)
 
     return notify()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from monitoring.config import ModelConfig
 
 if TYPE_CHECKING:
     from monitoring.decide import Decision
+    from monitoring.decide.telling import Change
     from monitoring.monitor import Monitor
     from monitoring.pipeline import Revision
 
@@ -106,25 +108,38 @@ def decision_of(config: ModelConfig, context: Any) -> Decision:
     return decision
 
 
-def next_tasks(decision: Decision) -> list[str]:
-    """The tasks that a decision leads to."""
+@airflow_outcome()
+def occasion_of(config: ModelConfig, context: Any) -> tuple[Decision, tuple[Change, ...]]:
+    """The decision, and what people are to be told of incidents.
+
+    A decision that asks for a message asks for none where all that fails is acknowledged or snoozed.
+    """
+    from monitoring.notify import occasion
+
+    decision = decision_of(config, context)
+    return occasion(monitor_of(config), decision, window_of(config, context), datetime.now(UTC))
+
+
+def next_tasks(decision: Decision, changes: Sequence[Change] = ()) -> list[str]:
+    """The tasks that a decision, and changes of incidents, lead to."""
     from monitoring.decide import Action
 
     tasks = ["request_retraining"] if decision.action is Action.RETRAIN else []
-    tasks += ["notify"] if decision.notify else []
+    tasks += ["notify"] if decision.notify or changes else []
     return tasks or ["all_clear"]
 
 
 @airflow_outcome()
 def notify(config: ModelConfig, context: Any) -> list[str]:
-    """Tell the configured channels, once per change of state; the channels that were told."""
+    """Tell the configured channels of a change of state or of incidents, once; the channels that were told."""
     from monitoring.airflow.channels import senders
     from monitoring.history import load_verdict
     from monitoring.notify import deliver
 
-    monitor, decision = monitor_of(config), decision_of(config, context)
+    monitor = monitor_of(config)
+    decision, changes = occasion_of(config, context)
     verdict = load_verdict(monitor, window_of(config, context), 1)
-    return deliver(monitor, decision, verdict, senders(config))
+    return deliver(monitor, decision, verdict, senders(config), changes)
 
 
 @airflow_outcome()

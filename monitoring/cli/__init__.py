@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from monitoring import settings
-from monitoring.cli import incidents, quarantine, sagemaker, serve, windows
+from monitoring.cli import incidents, quarantine, replay, sagemaker, serve, windows
 from monitoring.cli import models as model_files
 from monitoring.cli.common import ExitCode
 
@@ -42,6 +42,8 @@ for _command in (
     windows.run,
     windows.backfill,
     windows.status,
+    replay.replay,
+    replay.calibrate,
     incidents.incidents,
     quarantine.quarantine,
     serve.serve,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from monitoring import history
@@ -17,6 +18,8 @@ from monitoring.judge import Status, Verdict
 from monitoring.monitor import Monitor
 from monitoring.window import LENGTHS, Window
 
+# A terminal has few lines; the report and `--json` have the others
+_MOST_FINDINGS = 10
 _SEVERITY = [ExitCode.OK, ExitCode.WARNED, ExitCode.UNKNOWN, ExitCode.FAILED]
 
 
@@ -96,6 +99,7 @@ def status(context: click.Context, name: str | None, last: int, *, as_json: bool
     else:
         _show_windows(rows)
         _show_performance(rows)
+        _show_standing(rows)
         for model in silent:
             click.echo(f"{model}: no window has been looked at yet", err=True)
     codes = [EXIT[verdict.status] for _, verdict in rows] + [ExitCode.UNKNOWN for _ in silent]
@@ -126,15 +130,10 @@ def _show(verdict: Verdict, monitor: Monitor, *, report: bool) -> None:
     # texts may hold what people's data hold, and square brackets mean something to rich
     headline = escape(verdict.headline)
     console.print(f"[bold]{verdict.model} {verdict.window.label}[/] [{colour}]{verdict.status}[/]: {headline}")
-    table = table_of("check", "about", "status", "value", "ordinary", "limit", "rows")
-    for finding in verdict.of_status(Status.FAIL, Status.WARN, Status.UNKNOWN, Status.INFO):
-        measured = finding.measurement
-        numbers = (measured.value if measured else None, finding.baseline, finding.limit)
-        cells = ["" if number is None else f"{number:.4g}" for number in numbers]
-        rows = f"{measured.rows}" if measured else ""
-        table.add_row(finding.check, escape(finding.subject), f"{finding.status}", *cells, rows)
-    if table.row_count:
-        console.print(table)
+    _show_findings(verdict, monitor, console)
+    _show_information(verdict, console)
+    _show_certainty(verdict, monitor, console)
+    _show_incidents(verdict, monitor, console)
     console.print(_accounted(verdict), soft_wrap=True, highlight=False)
     decision = history.load_decision(monitor, verdict.window, verdict.revision)
     if decision is not None:
@@ -142,6 +141,70 @@ def _show(verdict: Verdict, monitor: Monitor, *, report: bool) -> None:
     if report:
         key = monitor.layout.report(verdict.window, verdict.revision)
         console.print(f"report: {escape(monitor.store.uri)}/{key}", soft_wrap=True, highlight=False)
+
+
+def _show_findings(verdict: Verdict, monitor: Monitor, console: Console, *, briefly: bool = False) -> None:
+    """What fails, cannot be told or warns, with all that is known of it, and what to do first; or only that."""
+    from monitoring.report.finding_words import Loss, by_sentence, by_todo, details
+    from monitoring.report.measured import load_measured
+
+    measured = None if briefly else load_measured(monitor, verdict)
+    loss = Loss(measured.loss_title, measured.ordinary_loss) if measured else Loss()
+    groups = by_todo(verdict.of_status(Status.FAIL, Status.UNKNOWN, Status.WARN))
+    said = [(name, same, todo) for todo, found in groups for name, same in by_sentence(found)]
+    for at, (name, same, todo) in enumerate(said[:_MOST_FINDINGS]):
+        status = same[0].status
+        sentence = escape(f"{name}: {same[0].message}")
+        console.print(f"[{COLOURS[status]}]{status}[/] {sentence}", highlight=False)
+        known = {} if briefly or len(same) > 1 else details(same[0], monitor.config.every, loss)
+        for part, told in known.items():
+            _print_under(console, f"{part}: {told}")
+        is_last_of_them = at + 1 == len(said[:_MOST_FINDINGS]) or said[at + 1][2] != todo
+        if todo and is_last_of_them:
+            _print_under(console, f"First: {todo}")
+    if len(said) > _MOST_FINDINGS:
+        console.print(f"and {len(said) - _MOST_FINDINGS} more, which stand in the report and in --json")
+
+
+def _print_under(console: Console, text: str) -> None:
+    """A paragraph under what it is about."""
+    console.print(Padding(escape(text), (0, 0, 0, 2)), highlight=False)
+
+
+def _show_information(verdict: Verdict, console: Console) -> None:
+    """What changes no verdict, as a table."""
+    table = table_of("for your information", "about", "value", "ordinary", "limit", "rows")
+    for finding in verdict.of_status(Status.INFO):
+        measured = finding.measurement
+        numbers = (measured.value if measured else None, finding.baseline, finding.limit)
+        cells = ["" if number is None else f"{number:.4g}" for number in numbers]
+        table.add_row(finding.check, escape(finding.subject), *cells, f"{measured.rows}" if measured else "")
+    if table.row_count:
+        console.print(table)
+
+
+def _show_certainty(verdict: Verdict, monitor: Monitor, console: Console) -> None:
+    """Why performance is bad, and how many false alarms are to be expected."""
+    from monitoring.report.alarm_words import alarm_sentence
+
+    if verdict.why:
+        console.print(escape(f"why: {verdict.why['sentence']}"), highlight=False)
+    if verdict.families:
+        console.print(escape(alarm_sentence(verdict, monitor.config)), highlight=False)
+
+
+def _show_incidents(verdict: Verdict, monitor: Monitor, console: Console) -> None:
+    """The incidents that are open after the run that took this look, a line each."""
+    from monitoring.report.facts import epoch_of
+    from monitoring.report.incident_words import action_words, incident_name, known_incidents, span
+
+    for known in known_incidents(monitor, epoch_of(monitor, verdict), verdict.as_of) or ():
+        incident, who = known.incident, action_words(known.action)
+        if incident.active:
+            since = f"since {span(incident, monitor.config.every)}{f', {who}' if who else ''}"
+            name = incident_name(incident)
+            line = f"incident {incident.fingerprint} {incident.state} {incident.severity}: {name}, {since}"
+            console.print(escape(line), highlight=False)
 
 
 def _accounted(verdict: Verdict) -> str:
@@ -172,12 +235,25 @@ def _show_windows(rows: list[tuple[Monitor, Verdict]]) -> None:
         Console().print(table)
 
 
+def _newest(rows: list[tuple[Monitor, Verdict]]) -> list[tuple[Monitor, Verdict]]:
+    """The newest verdict of each model."""
+    return [*{verdict.model: (monitor, verdict) for monitor, verdict in rows}.values()]
+
+
+def _show_standing(rows: list[tuple[Monitor, Verdict]]) -> None:
+    """What is wrong with each model in its newest window, what to do first, and its open incidents."""
+    console = Console()
+    for monitor, verdict in _newest(rows):
+        _show_findings(verdict, monitor, console, briefly=True)
+        _show_incidents(verdict, monitor, console)
+
+
 def _show_performance(rows: list[tuple[Monitor, Verdict]]) -> None:
     """How good each model is in its newest window, and how sure that is: one line for each."""
     from monitoring.report.measured import load_measured
     from monitoring.report.performance_words import performance_line
 
-    for monitor, verdict in {verdict.model: (monitor, verdict) for monitor, verdict in rows}.values():
+    for monitor, verdict in _newest(rows):
         measured = load_measured(monitor, verdict)
         if measured is not None:
             click.echo(f"{verdict.model} {verdict.window.label}: {performance_line(measured, monitor.config)}")

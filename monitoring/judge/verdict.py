@@ -39,6 +39,7 @@ class Code(StrEnum):
     NULLS_INCREASED = "nulls_increased"
     VALUES_OF_OTHER_TYPE = "values_of_other_type"
     NONFINITE_INCREASED = "nonfinite_increased"
+    SCALE_CHANGED = "scale_changed"
     OUT_OF_RANGE = "out_of_range"
     COLUMN_CONSTANT = "column_constant"
     COLUMN_STALE = "column_stale"
@@ -124,6 +125,11 @@ class Finding:
     folded: tuple[str, ...] = ()
     since: str = ""
     suppressed: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is about, the same in every window."""
+        return f"{self.check}:{self.group or self.subject}@{self.reference}"
 
     @property
     def about_performance(self) -> bool:

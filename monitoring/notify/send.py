@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from monitoring import documents
 from monitoring.decide import Decision
+from monitoring.decide.telling import Change
 from monitoring.errors import DeliveryError, MonitorError, TerminalError, TransientError
 from monitoring.judge import Verdict
 from monitoring.monitor import Monitor
@@ -16,7 +17,13 @@ KIND, SCHEMA_VERSION = "message", 1
 Sender = Callable[[Message], None]
 
 
-def deliver(monitor: Monitor, decision: Decision, verdict: Verdict, senders: Mapping[str, Sender]) -> list[str]:
+def deliver(
+    monitor: Monitor,
+    decision: Decision,
+    verdict: Verdict,
+    senders: Mapping[str, Sender],
+    changes: Sequence[Change] = (),
+) -> list[str]:
     """Tell every channel that has not been told yet.
 
     A channel gets one message per window. The proof that it went out is written after it was sent, so a crash
@@ -26,9 +33,10 @@ def deliver(monitor: Monitor, decision: Decision, verdict: Verdict, senders: Map
 
     Args:
         monitor: The model.
-        decision: What was decided; when it asks for no message, nothing is sent.
+        decision: What was decided; when it asks for no message and there are no changes, nothing is sent.
         verdict: The verdict that it was decided upon.
         senders: By channel name, what sends a message there.
+        changes: What has become of incidents, and is to be told.
 
     Returns:
         The channels that were told by this call.
@@ -37,9 +45,9 @@ def deliver(monitor: Monitor, decision: Decision, verdict: Verdict, senders: Map
         DeliveryError: A channel could not be told, and a retry may help.
         TerminalError: A channel could not be told, and somebody has to change something.
     """
-    if not decision.notify:
+    if not decision.notify and not changes:
         return []
-    message = build_message(decision, verdict, monitor.config)
+    message = build_message(decision, verdict, monitor.config, changes)
     told: list[str] = []
     errors: dict[str, MonitorError] = {}
     for channel, send in senders.items():

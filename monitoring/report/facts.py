@@ -15,6 +15,7 @@ from monitoring.judge import Verdict
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.monitor import Monitor
 from monitoring.profile import ProfileSpec, WindowProfile
+from monitoring.report.incident_words import KnownIncident, known_incidents
 from monitoring.report.measured import Measured, SeriesPoint, load_measured, load_point
 from monitoring.window import Window
 
@@ -38,6 +39,7 @@ class Facts:
         past: The verdicts of the last windows as they were known at the time, oldest first, this one included.
         measured: What this look measured of performance; None of a look that an older release took.
         series: The performance of the last windows as it was known at the time, oldest first, this one included.
+        incidents: What was known of incidents after the run that took this look; None where nothing was.
     """
 
     config: ModelConfig
@@ -49,10 +51,11 @@ class Facts:
     past: tuple[Verdict, ...]
     measured: Measured | None = None
     series: tuple[SeriesPoint, ...] = ()
+    incidents: tuple[KnownIncident, ...] | None = None
 
     def finding(self, check: str, subject: str = "") -> Finding | None:
-        """What one check says of one subject."""
-        found = (f for f in self.verdict.findings if f.check == check and f.subject == subject)
+        """What one check says of one subject, held against the training baseline."""
+        found = (f for f in self.verdict.findings if (f.check, f.subject, f.reference) == (check, subject, ""))
         return next(found, None)
 
     @property
@@ -62,9 +65,10 @@ class Facts:
 
     @property
     def moved(self) -> list[Finding]:
-        """The features, and the score, that have drifted: the furthest first."""
+        """The features, and the score, that have drifted: those first that could cost most, then the furthest."""
         codes = (Code.FEATURE_DRIFT, Code.PREDICTION_DRIFT)
-        return sorted((f for f in self.verdict.findings if f.code in codes), key=lambda f: -_value(f))
+        found = (f for f in self.verdict.findings if f.code in codes)
+        return sorted(found, key=lambda f: (-max(f.impact or 0.0, 0.0), -_value(f)))
 
     @property
     def since(self) -> str:
@@ -76,7 +80,8 @@ class Facts:
     @property
     def features(self) -> list[str]:
         """The features that can be drawn: those that have moved first, then by distance."""
-        findings = [f for f in self.verdict.findings if f.check == "feature_drift" and f.measurement is not None]
+        drift = [f for f in self.verdict.findings if f.check == "feature_drift" and not f.reference]
+        findings = [f for f in drift if f.measurement is not None]
         ranked = sorted(findings, key=lambda f: (f.code is not Code.FEATURE_DRIFT, -_value(f)))
         return [f.subject for f in ranked if f.subject in self.window.features]
 
@@ -114,6 +119,7 @@ def gather(monitor: Monitor, window: Window, revision: int) -> Facts:
         past=tuple(item for item in past if item.window > window.shift(-HISTORY)),
         measured=load_measured(monitor, verdict),
         series=tuple(point for point in points if point is not None),
+        incidents=known_incidents(monitor, epoch, verdict.as_of),
     )
 
 

@@ -55,8 +55,8 @@ def _metric(key: str) -> Any:
     kind, name = key.split(":", 1)
     if kind != "check":
         return _types().view(part=key)
-    check, subject = name.split(":", 1)
-    return _types().check(check=check, subject=subject)
+    check, reference, subject = name.split(":", 2)
+    return _types().check(check=check, subject=subject, reference=reference)
 
 
 def _part(context: Any, key: str) -> Part:
@@ -125,9 +125,10 @@ def _types() -> _Types:
 
         check: str
         subject: str = ""
+        reference: str = ""
 
         def _default_tests(self, context: Any) -> list[Any]:  # noqa: ARG002
-            test = MonitorTest(part=check_key(self.check, self.subject))
+            test = MonitorTest(part=check_key(self.check, self.subject, self.reference))
             return [test.bind_single(self.get_fingerprint())]
 
     class MonitorView(SingleValueMetric):  # type: ignore[misc]
@@ -137,10 +138,11 @@ def _types() -> _Types:
 
     class CheckCalculation(SingleValueCalculation[MonitorCheck]):  # type: ignore[misc]
         def display_name(self) -> str:
-            return f"{self.metric.check} {self.metric.subject}".strip()
+            return " ".join(filter(None, (self.metric.check, self.metric.subject, self.metric.reference)))
 
         def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:  # noqa: ARG002
-            result = self.result(_value(_part(context, check_key(self.metric.check, self.metric.subject))))
+            key = check_key(self.metric.check, self.metric.subject, self.metric.reference)
+            result = self.result(_value(_part(context, key)))
             result.widget = []
             return result
 

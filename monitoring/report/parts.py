@@ -12,11 +12,11 @@ from monitoring.measure import Measurement
 from monitoring.profile import CategoricalProfile, ColumnProfile, ColumnSpec, NumericProfile
 from monitoring.profile.window import SCORE_CELLS
 from monitoring.report.facts import Facts
+from monitoring.report.finding_words import about
 from monitoring.report.measured import shown
 from monitoring.report.performance_parts import performance_parts
 from monitoring.report.text import (
     CHECK_OF,
-    CHECK_WORDS,
     NOTHING,
     NUMBER_WORDS,
     STATUS_WORDS,
@@ -36,9 +36,9 @@ _MOST_HISTORIES = 2
 _UNNAMED = ("(other)", "(unseen)", "(null)")
 
 
-def check_key(check: str, subject: str) -> str:
-    """The key of a check's part."""
-    return f"check:{check}:{subject}"
+def check_key(check: str, subject: str, reference: str = "") -> str:
+    """The key of the part of a check, of a subject and what it was compared with."""
+    return f"check:{check}:{reference}:{subject}"
 
 
 def all_parts(facts: Facts) -> dict[str, Part]:
@@ -55,17 +55,15 @@ def all_parts(facts: Facts) -> dict[str, Part]:
     if facts.window.features:
         parts["table:quality"] = _quality(facts)
     for finding in facts.verdict.findings:
-        parts[check_key(finding.check, finding.subject)] = _check(finding)
+        parts[check_key(finding.check, finding.subject, finding.reference)] = _check(finding)
     return parts
 
 
 def _check(finding: Finding) -> Part:
-    title = CHECK_WORDS.get(finding.check, finding.check)
-    about = f" of {finding.subject}" if finding.subject else ""
     limit = f" (limit {short(finding.limit)})" if finding.limit is not None else ""
     evidence = "Evidence, which changes no verdict: " if finding.status is Status.INFO else ""
     return {
-        "title": f"{title}{about}{limit}",
+        "title": f"{about(finding)}{limit}",
         "message": f"{evidence}{finding.message}",
         "status": str(finding.status),
         "value": finding.measurement.value if finding.measurement else None,
@@ -304,9 +302,12 @@ def column_kind(column: ColumnProfile) -> str:
     return "numeric" if isinstance(column, NumericProfile) else "categorical"
 
 
+_OF_QUALITY = frozenset(
+    {"schema", "nulls", "unseen", "mismatch", "nonfinite", "out_of_range", "constants", "staleness"}
+)
 _RANK = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.INFO, Status.OK)
 
 
 def _worst_quality(facts: Facts, name: str) -> Status:
-    mine = [f.status for f in facts.verdict.findings if f.subject == name and f.check in ("schema", "nulls", "unseen")]
+    mine = [f.status for f in facts.verdict.findings if f.subject == name and f.check in _OF_QUALITY]
     return min(mine, key=_RANK.index, default=Status.OK)

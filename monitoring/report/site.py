@@ -12,9 +12,10 @@ from monitoring import documents
 from monitoring.errors import ConflictError
 from monitoring.monitor import Monitor
 from monitoring.report.facts import Facts
+from monitoring.report.finding_cards import badge
+from monitoring.report.incident_words import active_count
 from monitoring.report.style import INDEX, css
 from monitoring.report.text import ACTION_SHORT, STATUS_MARKS, STATUS_WORDS, esc, percent
-from monitoring.report.words import badge
 from monitoring.store import Store
 from monitoring.store.layout import SITE_INDEX
 from monitoring.window import Every, Window
@@ -42,6 +43,7 @@ class Row:
         coverage: Share of records with a label, None where that has no meaning.
         rows: Records in the window.
         report: The report's key in the store.
+        incidents: How many incidents were open after the run of this look; None where nothing is known of that.
     """
 
     window: str
@@ -54,6 +56,7 @@ class Row:
     coverage: float | None
     rows: int
     report: str
+    incidents: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def row_of(facts: Facts, report: str) -> Row:
         coverage=coverage.value if coverage else None,
         rows=facts.window.rows,
         report=report,
+        incidents=active_count(facts.incidents),
     )
 
 
@@ -148,7 +152,8 @@ def write_index(store: Store) -> None:
 
 def render_index(rows_by_model: Mapping[str, ModelRows]) -> bytes:
     """The index page: a pure function of the rows."""
-    models = "".join(_model(item) for _, item in sorted(rows_by_model.items()))
+    items = [item for _, item in sorted(rows_by_model.items())]
+    models = f"{_overview(items) if items else ''}{''.join(map(_model, items))}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -166,6 +171,31 @@ def _key() -> str:
         for status, mark in STATUS_MARKS.items()
     )
     return f'<p class="key">{items}<span>one square per window, times in UTC</span></p>'
+
+
+def _overview(items: list[ModelRows]) -> str:
+    """How every model stands, a line each."""
+    names = ("Model", "Newest window", "Verdict", "Open incidents", "Failing since")
+    header = "".join(f'<th scope="col">{name}</th>' for name in names)
+    body = "".join(f"<tr>{_standing(item)}</tr>" for item in items)
+    table = f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<section class="model">{table}</section>'
+
+
+def _standing(item: ModelRows) -> str:
+    name = f'<td><a href="#{esc(item.model)}">{esc(item.model)}</a></td>'
+    if not item.rows:
+        return f'{name}<td class="d">–</td><td></td><td class="d">–</td><td>–</td>'
+    row = item.latest()[-1]
+    return (
+        f'{name}<td class="d"><a href="{_href(row.report)}">{esc(row.window)}</a></td><td>{badge(row.status)}</td>'
+        f'<td class="d" data-name="Open incidents">{_count(row.incidents)}</td>'
+        f'<td data-name="Failing since">{esc(row.since or "–")}</td>'
+    )
+
+
+def _count(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
 
 
 def _href(report: str) -> str:
@@ -237,7 +267,7 @@ def _tables(item: ModelRows) -> str:
 
 
 def _table(windows: list[list[Row]]) -> str:
-    names = ("Window", "Verdict", "What was found", "Decision", "Labels", "Records", "Reports")
+    names = ("Window", "Verdict", "What was found", "Decision", "Incidents", "Labels", "Records", "Reports")
     header = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(_line(revisions) for revisions in windows)
     return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -245,12 +275,13 @@ def _table(windows: list[list[Row]]) -> str:
 
 def _line(revisions: list[Row]) -> str:
     row = revisions[-1]
-    # what was asked for was asked at the first look; the later ones only measure again
+    # what was asked for was asked at the first look, after the window's own run; the later ones only measure again
     action = ACTION_SHORT.get(revisions[0].action, "–")
     labels = "–" if row.coverage is None else f"{percent(row.coverage)} {'final' if row.final else 'so far'}"
     return (
         f'<tr><td class="d"><a href="{_href(row.report)}">{esc(row.window)}</a></td><td>{badge(row.status)}</td>'
         f'<td class="h">{esc(row.headline)}</td><td data-name="Decision">{esc(action)}</td>'
+        f'<td class="n" data-name="Incidents">{_count(revisions[0].incidents)}</td>'
         f'<td class="n" data-name="Labels">{esc(labels)}</td><td class="n" data-name="Records">{row.rows:,}</td>'
         f'<td class="revs" data-name="Reports">{"".join(_revisions(revisions))}</td></tr>'
     )

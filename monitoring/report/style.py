@@ -67,7 +67,11 @@ padding:14px 18px;margin:14px 0;font-size:1.12rem;overflow-wrap:anywhere}
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 18px;overflow-wrap:anywhere}
 .card.full{grid-column:1/-1}
 .card ul{margin:.3em 0;padding:0;list-style:none}.card li{margin:.45em 0}
-.says{display:grid;grid-template-columns:auto 1fr;gap:2px 10px;align-items:baseline}
+.says{display:grid;grid-template-columns:6.2em 1fr;gap:2px 10px;align-items:baseline}
+.says>.badge{justify-self:start}.says>div>p:first-child{margin-top:0}.says dl{margin:.2em 0 .5em}
+.mm .card details>summary{font-size:.95rem;padding:4px 0}
+.todo{border-left:3px solid var(--link);padding-left:10px;margin:.4em 0 .2em!important}
+.costs{grid-column:2/-1;margin-top:-6px}
 .row{display:flex;flex-wrap:wrap;gap:3px;margin:.4em 0}
 .move{display:grid;grid-template-columns:minmax(5em,12em) 1fr minmax(11em,auto);gap:10px;align-items:center}
 .meter{position:relative;height:12px;background:var(--meter,#e8ecf0);border-radius:3px}
@@ -82,7 +86,8 @@ padding:14px 18px;margin:14px 0;font-size:1.12rem;overflow-wrap:anywhere}
 .mm .wide th{text-align:left;padding:5px 10px 5px 0;font-weight:600;border-bottom:1px solid var(--line)}
 .mm .wide thead th{color:var(--soft);border-bottom-width:2px;white-space:nowrap}
 .mm .wide td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums;
-white-space:nowrap}
+white-space:nowrap;vertical-align:top}
+.mm .wide td.h{white-space:normal;min-width:18em;max-width:34em}
 .parts{position:relative;height:14px;min-width:180px;background:var(--meter,#e8ecf0);border-radius:3px;overflow:hidden}
 .parts b{position:absolute;top:0;bottom:0}.parts i{position:absolute;left:50%;top:0;bottom:0;width:2px;margin-left:-1px;
 background:var(--ink)}

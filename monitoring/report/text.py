@@ -22,7 +22,7 @@ STATUS_WORDS: Mapping[str, str] = {
 # Beside the colour, for those who cannot tell colours apart
 STATUS_MARKS: Mapping[str, str] = {Status.OK: "", Status.WARN: "!", Status.FAIL: "✕", Status.UNKNOWN: "?"}
 ACTION_WORDS: Mapping[str, str] = {
-    Action.NONE: "Nothing to do",
+    Action.NONE: "Neither a message nor retraining",
     Action.NOTIFY: "Notify: the model's state has changed",
     Action.RETRAIN: "Retraining was requested",
     Action.VETOED: "Retraining was not requested, although performance fails",
@@ -43,23 +43,39 @@ VETO_WORDS: Mapping[str, str] = {
 CHECK_WORDS: Mapping[str, str] = {
     "schema": "Schema",
     "nulls": "Nulls",
+    "mismatch": "Values of another type",
+    "nonfinite": "Values that are not finite",
+    "out_of_range": "Values out of range",
+    "constants": "Constant column",
+    "staleness": "Stale column",
     "unseen": "Unseen categories",
     "quarantine": "Unreadable records",
     "event_ids": "Event ids",
+    "duplicates": "Repeated records",
+    "feed": "Feed",
     "volume": "Volume",
     "gaps": "Silent hours",
+    "model_version": "Model version",
     "errors": "Server errors",
     "feature_drift": "Feature drift",
     "prediction_drift": "Prediction drift",
     "label_coverage": "Label coverage",
     "label_delay": "Delay of labels",
     "label_conflicts": "Conflicting labels",
+    "unmatched_labels": "Labels without a record",
     "concept_drift": "Concept drift",
     "worse_than_average": "Skill against the average",
     "ranking": "Ranking",
     "calibration": "Calibration",
     "accuracy": "Accuracy",
     "error": "Size of errors",
+    "loss": "Loss, window after window",
+    "estimated_loss": "Expected loss, window after window",
+    "segment_loss": "Loss of a segment",
+    "segment_share": "Size of a segment",
+    "segment_predictions": "Predictions for a segment",
+    "fairness": "Fairness",
+    "attribution_drift": "Drift of attributions",
     "data": "Records",
     "baseline": "Baseline",
 }
@@ -200,6 +216,30 @@ def age_in_words(hours: float) -> str:
 def moment(value: datetime) -> str:
     """A moment in UTC, to the minute."""
     return value.strftime("%Y-%m-%d %H:%M UTC")
+
+
+_MONTH, _YEAR = 30 * 24, 365 * 24
+_MOST_YEARS = 1_000_000
+
+
+def how_often(probability: float, hours: int) -> str:
+    """How often something happens that has a probability in each window.
+
+    Args:
+        probability: Above 0, in one window.
+        hours: Hours in a window.
+
+    >>> how_often(0.01, 1), how_often(0.05, 24), how_often(0.0042, 24), how_often(1e-5, 24), how_often(0.0, 24)
+    ('once in 4 days', 'once in 20 days', 'once in 8 months', 'once in 270 years', 'less than once in a million years')
+    """
+    if probability >= 1:
+        return "in every window"
+    time = hours / probability if probability > 0 else math.inf
+    if time >= _MOST_YEARS * _YEAR:
+        return "less than once in a million years"
+    units = ((48, 1, "hour"), (60 * 24, 24, "day"), (24 * _MONTH, _MONTH, "month"), (math.inf, _YEAR, "year"))
+    size, unit = next((size, unit) for most, size, unit in units if time < most)
+    return f"once in {plural(max(round(float(f'{time / size:.2g}')), 1), unit)}"
 
 
 def plural(count: int, noun: str) -> str:

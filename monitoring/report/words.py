@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.report.facts import Facts
+from monitoring.report.finding_cards import all_checks, badge, how_sure, incidents, loss_of, why, wrong
+from monitoring.report.finding_words import Loss, cost
 from monitoring.report.text import (
     ACTION_WORDS,
-    CHECK_WORDS,
     STATUS_MARKS,
     STATUS_WORDS,
     VETO_WORDS,
@@ -25,11 +26,6 @@ from monitoring.window import Every
 _NAMES: dict[Every, str] = {"hour": "Hour", "day": "Day", "week": "Week from"}
 
 
-def badge(status: str) -> str:
-    """A status as a coloured word."""
-    return f'<span class="badge {esc(status)}">{esc(STATUS_WORDS[status])}</span>'
-
-
 def first_page(facts: Facts, site: str) -> str:
     """The words of a report.
 
@@ -38,14 +34,17 @@ def first_page(facts: Facts, site: str) -> str:
         site: The relative URL of the site's folder, ending in `/`.
     """
     cards = [
-        _card("What is wrong", _wrong(facts), full=True),
+        _card("What is wrong, and what to do", wrong(facts), full=True),
+        *([_card("Why performance is bad", reason, full=True)] if (reason := why(facts)) else []),
         _card("Since when", _since(facts)),
         _card("Labels", _labels(facts)),
         _card("What was decided, and why", _decided(facts), full=True),
+        _card("Incidents", incidents(facts), full=True),
         _card("What moved", _moved(facts), full=True),
+        _card("How sure this is", how_sure(facts), full=True),
         _card("Accounting", _accounting(facts), full=True),
     ]
-    return f'{_head(facts, site)}<div class="cards">{"".join(cards)}</div>'
+    return f'{_head(facts, site)}<div class="cards">{"".join(cards)}</div>{all_checks(facts)}'
 
 
 def _card(title: str, body: str, *, full: bool = False) -> str:
@@ -61,28 +60,15 @@ def _head(facts: Facts, site: str) -> str:
     end = f"; final on {moment(verdict.as_of)}" if verdict.final else f"; as known on {moment(verdict.as_of)}"
     about = f"{_NAMES[config.every]} {verdict.window.label} (UTC), revision {verdict.revision}{end}"
     owner = f" Owner: {config.owner}." if config.owner else ""
+    calendar = f"In the calendar: {', '.join(verdict.calendar)}." if verdict.calendar else ""
     return (
         f'<p class="small"><a href="{esc(site)}index.html">Model monitoring</a> / {esc(config.name)}</p>'
         f"<h1>{esc(config.name)}, {esc(verdict.window.label)}</h1>"
         f"{_paragraph(config.description + owner, 'soft') if config.description or owner else ''}"
         f"{_paragraph(about, 'soft small')}"
+        f"{_paragraph(calendar, 'soft small') if calendar else ''}"
         f'<div class="verdict {esc(verdict.status)}">{badge(verdict.status)}{_paragraph(verdict.headline)}</div>'
     )
-
-
-def _wrong(facts: Facts) -> str:
-    bad = facts.verdict.of_status(Status.FAIL, Status.UNKNOWN, Status.WARN)
-    checked = len(facts.verdict.findings)
-    if not bad:
-        return _paragraph(f"Nothing. {plural(checked, 'check')} were made, and all are within their limits.")
-    items = "".join(f'<li class="says">{badge(f.status)}<span>{esc(_sentence(f))}</span></li>' for f in bad)
-    rest = checked - len(bad)
-    within = _paragraph(f"The other {plural(rest, 'check')} raise nothing.", "soft small") if rest else ""
-    return f"<ul>{items}</ul>{within}"
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{CHECK_WORDS.get(finding.check, finding.check)}: {finding.message}"
 
 
 def _since(facts: Facts) -> str:
@@ -119,7 +105,11 @@ def _decided(facts: Facts) -> str:
     vetoes = "; ".join(VETO_WORDS[veto] for veto in decision.vetoes)
     against = _paragraph(f"Against retraining: {vetoes}.") if vetoes else ""
     before = f" (before: {decision.previous_state})" if decision.previous_state else ""
-    told = " A message was due." if decision.notify else " No message was due: the state has not changed."
+    told = (
+        " A message was due."
+        if decision.notify
+        else " Its state has not changed, so that no message was due for it; what is new of incidents is told anyway."
+    )
     state = _paragraph(f"The model is {decision.state}{before}.{told}", "soft small")
     return f"<p><strong>{esc(ACTION_WORDS[decision.action])}.</strong></p><ul>{reasons}</ul>{against}{state}"
 
@@ -148,11 +138,13 @@ def _moved(facts: Facts) -> str:
         return _paragraph("Distributions were not compared.")
     moved = facts.moved
     if not moved:
-        return _paragraph(f"Nothing: the {plural(len(facts.features), 'feature')} and the score are as ordinary.")
-    drifted = sum(finding.code is Code.FEATURE_DRIFT for finding in moved)
-    score = " The score has moved, too." if drifted < len(moved) else ""
+        return _paragraph(
+            f"Nothing for sure: the {plural(len(facts.features), 'feature')} and the score are within their limits."
+        )
+    drifted = len({finding.subject for finding in moved if finding.code is Code.FEATURE_DRIFT})
+    score = " The score has moved, too." if any(f.code is Code.PREDICTION_DRIFT for f in moved) else ""
     count = f"{drifted} of {plural(len(facts.config.columns.stored), 'feature')} moved.{score}"
-    return f"<p>{esc(count)} {esc(_harm(facts))}</p><ul>{''.join(_meters(moved))}</ul>"
+    return f"<p>{esc(count)} {esc(_harm(facts))}</p><ul>{''.join(_meters(moved, loss_of(facts)))}</ul>"
 
 
 def _harm(facts: Facts) -> str:
@@ -164,16 +156,19 @@ def _harm(facts: Facts) -> str:
     return "Evidence beside the fall in performance; it moved at the same time, which does not make it the cause."
 
 
-def _meters(moved: list[Finding]) -> Iterator[str]:
+def _meters(moved: list[Finding], loss: Loss) -> Iterator[str]:
     for finding in moved:
         value = finding.measurement.value if finding.measurement else None
         limit = min(max(finding.limit or 0.0, 0.0), 1.0)
-        name = finding.subject or "score"
+        against = f" against {finding.reference}" if finding.reference else ""
         told = f"{number(value)} (ordinary {number(finding.baseline)}, limit {number(finding.limit)})"
         bar = f'<b style="width:{100 * min(value or 0.0, 1.0):.1f}%"></b><i style="left:{100 * limit:.1f}%"></i>'
+        could = cost(finding, loss)
+        cost_of_it = f'<span class="small soft costs">Cost: {esc(could)}.</span>' if could else ""
         yield (
-            f'<li class="move"><strong>{esc(name)}</strong><span class="meter" aria-hidden="true">{bar}</span>'
-            f'<span class="small">{esc(told)}</span></li>'
+            f'<li class="move"><strong>{esc((finding.subject or "score") + against)}</strong>'
+            f'<span class="meter" aria-hidden="true">{bar}</span><span class="small">{esc(told)}</span>'
+            f"{cost_of_it}</li>"
         )
 
 

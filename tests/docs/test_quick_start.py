@@ -16,7 +16,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Blocks in these languages are run, or written to the file that their first line names.
 FILES = {"python", "yaml"}
 MARK = "@@ block "
-MOST_SECONDS = 120
+# Enough for a machine that is busy with something else
+MOST_SECONDS = 300
 
 
 def blocks() -> list[tuple[str, str]]:

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from monitoring.decide.incident import Incident, IncidentState
+from monitoring.decide.telling import Change, ChangeKind
 from monitoring.errors import DeliveryError, StoreUnavailableError, TerminalError
+from monitoring.judge import Status
 from monitoring.monitor import Monitor
 from monitoring.notify import Message, deliver
 from monitoring.store.local import LocalStore
@@ -41,6 +44,17 @@ def test_nothing_is_sent_without_a_change(monitor, decision, verdict):
 
     assert deliver(monitor, replace(decision, notify=False), verdict, {"mail": mail}) == []
     assert mail.received == []
+
+
+def test_changes_of_incidents_are_sent_without_a_change_of_state(monitor, decision, verdict):
+    mail, seen = Channel(), ("nulls", "age", "", Status.FAIL, IncidentState.OPEN, "2024-01-20", "2024-01-20")
+    changes = (Change(ChangeKind.OPENED, Incident("81ab1b5d3c", *seen, "2024-01-20", "", 1, 1, 1, 1, "Null.")),)
+    quiet = replace(decision, notify=False)
+
+    assert deliver(monitor, quiet, verdict, {"mail": mail}, changes) == ["mail"]
+    assert deliver(monitor, quiet, verdict, {"mail": mail}, changes) == []
+    [message] = mail.received
+    assert message.subject.startswith("[toy] New, fails since 2024-01-20")
 
 
 def test_a_failing_channel_does_not_stop_the_others_and_is_tried_again(monitor, decision, verdict):

@@ -80,7 +80,7 @@ def test_a_hostile_report_draws_and_does_nothing_else(hostile: Any, browser: Any
         page.wait_for_selector("#measurements .main-svg")
         page.get_by_role("tab", name="Tests").click()
         page.wait_for_selector("#measurements >> text=SUCCESS")
-        page.locator("summary").click()
+        page.locator("summary", has_text="Explore a sample").click()
         page.wait_for_selector("#sample .main-svg")
         page.wait_for_timeout(500)
         assert page.title() == "toy 2024-01-12: fail"

@@ -12,7 +12,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import permutations
+from datetime import UTC, datetime
+from itertools import cycle, permutations
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,15 @@ from monitoring import history, pipeline
 from monitoring.baseline import create_baseline
 from monitoring.capture import write_captures
 from monitoring.capture.writer import write_labels
+from monitoring.decide.telling import ActionKind, IncidentAction
+from monitoring.incidents import load_incidents, record_action
+from monitoring.judge.advice import advice
 from monitoring.report import load_rows, write_report
 from monitoring.report.facts import gather
 from monitoring.report.metrics import run_metrics
 from monitoring.report.page import asset_names, ensure_assets, in_order, render, script_json
 from monitoring.report.parts import all_parts
+from monitoring.report.text import short
 from monitoring.store.s3 import S3Store
 from tests.conftest import training_rows
 
@@ -66,9 +71,39 @@ def test_a_failing_window_says_what_is_wrong_since_when_and_what_was_decided(fai
     assert "Failing since 2024-01-11 (3 days)." in words
     assert "Retraining is not configured for this model." in words
     assert "Provisional : labels collected before 2024-01-14 06:00 UTC count" in words
-    assert "does not make it the cause" in words or "Nothing: the 3 features" in words
+    assert "does not make it the cause" in words or "Nothing for sure: the 3 features" in words
     records = verdict.accounting["records"]
     assert f"Records: {records['read']} read = {records['profiled']} profiled + 0 duplicate + 0 quarantined." in words
+
+
+def test_a_failing_window_says_how_sure_that_is_and_what_to_do_first(failing: Any) -> None:
+    words = words_of(page_of(failing, 2))
+    verdict = history.load_verdict(failing.monitor, failing.window(2), 1)
+    worst = verdict.findings[0]
+    assert advice(worst.code) in words
+    assert f"{short(worst.baseline)}, limit {short(worst.limit)}; 900 rows over 3 days" in words
+    assert "How sure Windows like the baseline's are so far off" in words
+    assert verdict.why is not None
+    assert f"Why performance is bad {verdict.why['sentence']}" in words
+    assert "questions could fail, warn or inform. With nothing changed, at most" in words
+    assert "(the configuration allows 0.05)" in words
+    ledger = load_incidents(failing.monitor, failing.window(2))
+    assert ledger is not None
+    active = [incident for incident in ledger.incidents if incident.active]
+    assert f"{len(active)} incidents open" in words
+    assert all(incident.fingerprint in words for incident in active)
+    assert f"All {len(verdict.findings)} checks, and what each could have found" in words
+
+
+def test_a_report_says_who_is_at_an_incident(failing: Any) -> None:
+    before = page_of(failing, 2)
+    assert before.count("<td>nobody</td>") == before.count("<code>")
+    ledger = load_incidents(failing.monitor, failing.window(2))
+    assert ledger is not None
+    done = (ledger.incidents[0].fingerprint, ActionKind.ACKNOWLEDGE, "Ada <x>", datetime(2024, 1, 14, 7, tzinfo=UTC))
+    record_action(failing.monitor, IncidentAction(*done))
+    after = page_of(failing, 2)
+    assert after == before.replace("<td>nobody</td>", "<td>acknowledged by Ada &lt;x&gt;</td>", 1)
 
 
 def test_late_and_conflicting_records_are_accounted_for(judged: Any) -> None:
@@ -82,7 +117,8 @@ def test_late_and_conflicting_records_are_accounted_for(judged: Any) -> None:
 
 def test_a_healthy_window_says_so(judged: Any) -> None:
     words = words_of(page_of(judged, 0, 3))
-    assert "Nothing." in words
+    assert "Nothing fails or warns: " in words
+    assert "No incident is open." in words
     assert "No run of failures is under way." in words
     assert "Final : the labels' horizon has passed" in words
 
@@ -183,7 +219,8 @@ def test_rare_categories_of_a_chart_are_one_bar(make_world: MakeWorld) -> None:
     store.delete("toy/baseline/current.json")
     create_baseline(world.monitor)
     world.play(0)
-    world.replace_captures(0, lambda item: replace(item, features=[*item.features[:2], "duo"]))
+    some = cycle(["duo", "de"])
+    world.replace_captures(0, lambda item: replace(item, features=[*item.features[:2], next(some)]))
     pipeline.run_window(world.monitor, world.window(0))
     for show_rows, names in ((False, ["de", "at", "ch", "li", "duo", "(rare)"]), (True, None)):
         rules = {"privacy": {"show_rows": show_rows}}

@@ -144,6 +144,24 @@ def test_the_index_links_every_revision_newest_first() -> None:
     assert "<script" not in page
 
 
+def test_the_index_tells_the_open_incidents_of_each_model() -> None:
+    rows = (row("2024-01-11", incidents=3), row("2024-01-11", 2, incidents=2), row("2024-01-12", incidents=1))
+    models = {"m": ModelRows("m", "", "day", rows), "n": ModelRows("n", "", "day", ())}
+    page = render_index(models).decode()
+    assert '<td class="d" data-name="Open incidents">1</td>' in page
+    assert page.index('<a href="#m">') < page.index('<a href="#n">')
+    # a window's line has those after its own run
+    shown = [page.index(f'<td class="n" data-name="Incidents">{count}</td>') for count in (1, 3)]
+    assert shown == sorted(shown)
+    assert 'data-name="Incidents">2</td>' not in page
+
+
+def test_rows_of_a_release_without_incidents_are_read() -> None:
+    data = ModelRows("m", "", "day", (row("2024-01-11"),)).encode().replace(b'"incidents":null,', b"")
+    assert b"incidents" not in data
+    assert ModelRows.decode(data, "x").rows[0].incidents is None
+
+
 def test_the_index_escapes_everything() -> None:
     bad = '"><script>alert(1)</script>'
     rows = (row("2024-01-11", headline=bad, action=bad, since=bad),)
