@@ -6,6 +6,8 @@ import contextlib
 import functools
 import io
 import json
+import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from hypothesis import settings as hypothesis_settings
 from demo.environment import BUCKET
 from demo.seaweed import client_of
 from demo.seaweed import seaweed as start_seaweed
+from monitoring import documents
 from monitoring.baseline import create_baseline
 from monitoring.capture import CapturedInference, write_captures
 from monitoring.capture.writer import write_labels
@@ -181,6 +184,7 @@ class World:
 
 
 MakeWorld = Callable[..., World]
+BuildOnce = Callable[..., World]
 # What is expected of labels is learned from the windows before, as far as they were read
 _OF_HISTORY = ("label_delay", "unmatched_labels", "concept_drift")
 
@@ -198,6 +202,30 @@ def make_world(tmp_path: Path, make_config: MakeConfig) -> MakeWorld:
 
     def make(store: Store | None = None, **changes: Any) -> World:
         return World(store or LocalStore(tmp_path / "store"), make_config(**changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def built_worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where worlds lie that were built once."""
+    return tmp_path_factory.mktemp("built")
+
+
+@pytest.fixture
+def build_once(built_worlds: Path, tmp_path: Path, make_config: MakeConfig) -> BuildOnce:
+    """A world as a function leaves it, called for the first test that asks; each test has a store of its own."""
+
+    def make(build: Callable[[World], None], name: str = "store", **changes: Any) -> World:
+        config, root = make_config(**changes), tmp_path / name
+        whole = built_worlds / documents.fingerprint([build.__module__, build.__qualname__, config.fingerprint()])
+        if not whole.exists():
+            under_way = whole.with_suffix(".tmp")
+            build(World(LocalStore(under_way), config))
+            under_way.rename(whole)
+        # a local store replaces files and changes none, so that links are as good as copies
+        shutil.copytree(whole, root, copy_function=os.link)
+        return World(LocalStore(root), config)
 
     return make
 

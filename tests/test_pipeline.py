@@ -25,20 +25,33 @@ from monitoring.judge import Code, Status, Verdict
 from monitoring.store import Store
 from monitoring.store.local import LocalStore
 from monitoring.store.s3 import S3Store
-from tests.conftest import measured
+from tests.conftest import BuildOnce, World, measured
 
 MakeWorld = Callable[..., Any]
 DAYS = 5
 _TAG = re.compile(rb'"etag": "[^"]*"')
 
 
-@pytest.fixture
-def world(make_world: MakeWorld) -> Any:
-    """Five days of captures and labels, and a baseline; nothing has run yet."""
-    world = make_world()
+def _happened(world: World) -> None:
     world.train()
     world.play(*range(DAYS))
-    return world
+
+
+@pytest.fixture
+def world(build_once: BuildOnce) -> World:
+    """Five days of captures and labels, and a baseline; nothing has run yet."""
+    return build_once(_happened)
+
+
+def _happened_and_ran(world: World) -> None:
+    _happened(world)
+    _run(world, *range(DAYS))
+
+
+@pytest.fixture
+def done(build_once: BuildOnce) -> World:
+    """The same five days, after their runs."""
+    return build_once(_happened_and_ran, "done")
 
 
 def _run(world: Any, *numbers: int) -> list[Verdict]:
@@ -187,15 +200,14 @@ def test_accounting_adds_up_in_every_verdict(world: Any) -> None:
 # --- the same inputs give the same bytes
 
 
-def test_a_window_that_is_run_again_gives_the_same_bytes(world: Any) -> None:
-    _run(world, *range(DAYS))
-    store, window = world.monitor.store, world.window(2)
+def test_a_window_that_is_run_again_gives_the_same_bytes(done: World) -> None:
+    store, window = done.monitor.store, done.window(2)
     before = _bytes(store, "toy/")
-    _run(world, 2)
+    _run(done, 2)
     assert _bytes(store, "toy/") == before
-    for info in store.objects(world.monitor.layout.window(window)):
+    for info in store.objects(done.monitor.layout.window(window)):
         store.delete(info.key)
-    _run(world, 2)
+    _run(done, 2)
     after = _bytes(store, "toy/windows/2024-01-13/")
     assert after == {key: data for key, data in before.items() if key.startswith("toy/windows/2024-01-13/")}
     assert len([key for key in after if key.endswith("verdict.json")]) == 3
@@ -215,25 +227,32 @@ def _stages(world: Any, number: int) -> Iterator[str]:
         yield f"{revision.window.label} r{revision.number}"
 
 
-@pytest.fixture
-def expected(make_world: MakeWorld, tmp_path: Path) -> dict[str, bytes]:
-    """Everything that the first three days leave when nothing is interrupted."""
-    world = make_world(LocalStore(tmp_path / "expected"), capture={"batch_bytes": 60_000})
+def _three_days(world: World) -> None:
     world.train()
     world.play(0, 1, 2)
+
+
+def _two_of_three_days_ran(world: World) -> None:
+    _three_days(world)
+    _run(world, 0, 1)
+
+
+def _three_days_ran(world: World) -> None:
+    _three_days(world)
     _run(world, 0, 1, 2)
+
+
+@pytest.fixture
+def expected(build_once: BuildOnce) -> dict[str, bytes]:
+    """Everything that the first three days leave when nothing is interrupted."""
+    world = build_once(_three_days_ran, "expected", capture={"batch_bytes": 60_000})
     return _bytes(world.monitor.store, "toy/")
 
 
-def test_stopped_after_any_stage_and_run_again(
-    make_world: MakeWorld, tmp_path: Path, expected: dict[str, bytes]
-) -> None:
+def test_stopped_after_any_stage_and_run_again(build_once: BuildOnce, expected: dict[str, bytes]) -> None:
     done, stop = False, 0
     while not done:
-        world = make_world(LocalStore(tmp_path / f"stopped-{stop}"), capture={"batch_bytes": 60_000})
-        world.train()
-        world.play(0, 1, 2)
-        _run(world, 0, 1)
+        world = build_once(_two_of_three_days_ran, f"stopped-{stop}", capture={"batch_bytes": 60_000})
         stages = _stages(world, 2)
         done = len([stage for stage, _ in zip(stages, range(stop), strict=False)]) < stop
         stages.close()
@@ -271,12 +290,8 @@ class _Failing:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_at_any_write_and_run_again(
-    make_world: MakeWorld, tmp_path: Path, expected: dict[str, bytes], after: bool
-) -> None:
-    world = make_world(LocalStore(tmp_path / "killed"), capture={"batch_bytes": 60_000})
-    world.train()
-    world.play(0, 1, 2)
+def test_killed_at_any_write_and_run_again(build_once: BuildOnce, expected: dict[str, bytes], after: bool) -> None:
+    world = build_once(_three_days, "killed", capture={"batch_bytes": 60_000})
     kills = 0
     for number in (0, 1, 2):
         for write in range(1, 100):
@@ -295,28 +310,16 @@ def test_killed_at_any_write_and_run_again(
 
 
 @pytest.mark.parametrize("order", [(4, 3, 2, 1, 0), (2, 0, 4, 1, 3)])
-def test_the_order_of_the_runs_does_not_change_a_verdict(
-    world: Any, make_world: MakeWorld, tmp_path: Path, order: tuple[int, ...]
-) -> None:
-    _run(world, *range(DAYS))
-    other = make_world(LocalStore(tmp_path / "other"))
-    other.train()
-    other.play(*range(DAYS))
-    _run(other, *order)
-    found, expected = (
-        {key: measured(data) for key, data in _verdicts(w.monitor.store).items()} for w in (other, world)
-    )
+def test_the_order_of_the_runs_does_not_change_a_verdict(world: World, done: World, order: tuple[int, ...]) -> None:
+    _run(world, *order)
+    found, expected = ({key: measured(data) for key, data in _verdicts(w.monitor.store).items()} for w in (world, done))
     assert found == expected
 
 
-def test_an_interrupted_week_is_filled_by_the_next_run(world: Any, make_world: MakeWorld, tmp_path: Path) -> None:
-    _run(world, *range(DAYS))
-    other = make_world(LocalStore(tmp_path / "other"))
-    other.train()
-    other.play(*range(DAYS))
-    _run(other, 4)
-    [key] = [key for key in _verdicts(other.monitor.store) if "2024-01-15" in key]
-    assert measured(other.monitor.store.get(key)) == measured(world.monitor.store.get(key))
+def test_an_interrupted_week_is_filled_by_the_next_run(world: World, done: World) -> None:
+    _run(world, 4)
+    [key] = [key for key in _verdicts(world.monitor.store) if "2024-01-15" in key]
+    assert measured(world.monitor.store.get(key)) == measured(done.monitor.store.get(key))
 
 
 @pytest.mark.service

@@ -14,6 +14,7 @@ import pytest
 
 from monitoring import pipeline
 from monitoring.baseline import create_baseline
+from tests.conftest import BuildOnce, World
 
 SCRIPT = "</script><script>document.title='owned'</script>"
 IMAGE = "<img src=x onerror=\"document.title='owned'\">"
@@ -26,26 +27,30 @@ def judge(world: Any, *numbers: int) -> None:
         pipeline.run_window(world.monitor, world.window(number))
 
 
-@pytest.fixture
-def judged(make_world: Callable[..., Any]) -> Any:
-    """Four judged days, and not yet a report."""
-    world = make_world(report={"native": "never"})
+def _four_days(world: World) -> None:
     world.train()
     world.play(*range(DAYS))
     judge(world, *range(DAYS))
-    return world
 
 
-@pytest.fixture
-def failing(make_world: Callable[..., Any]) -> Any:
-    """Four days on which the model says the opposite of what comes true."""
-    world = make_world(report={"native": "findings"})
+def _four_failing_days(world: World) -> None:
     world.train()
     world.play(*range(DAYS))
     for number in range(DAYS):
         world.replace_captures(number, lambda item: replace(item, score=1 - item.score))
     judge(world, *range(DAYS))
-    return world
+
+
+@pytest.fixture
+def judged(build_once: BuildOnce) -> World:
+    """Four judged days, and not yet a report."""
+    return build_once(_four_days, report={"native": "never"})
+
+
+@pytest.fixture
+def failing(build_once: BuildOnce) -> World:
+    """Four days on which the model says the opposite of what comes true."""
+    return build_once(_four_failing_days, report={"native": "findings"})
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from monitoring.errors import ConflictError
 from monitoring.report import ModelRows, Row, load_rows, render_index, write_index, write_report
 from monitoring.report.site import update_rows
 from monitoring.store import Store
-from monitoring.store.local import LocalStore
+from tests.conftest import BuildOnce, World
 
 
 def report_all(world: Any, *numbers: int) -> None:
@@ -69,20 +68,24 @@ def _pages(store: Store) -> dict[str, bytes]:
     return {key: store.get(key) for key in store.keys("") if key.startswith("site/") or key.endswith("report.html")}
 
 
+def _first_day_reported(world: World) -> None:
+    world.train()
+    world.play(0, 1)
+    _run_and_report(world, 0)
+
+
+def _two_days_reported(world: World) -> None:
+    _first_day_reported(world)
+    _run_and_report(world, 1)
+
+
 @pytest.mark.parametrize("last", ["site/rows/toy.json", "site/index.html", "toy/windows/2024-01-11/r2/report.html"])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_while_a_report_is_written_and_run_again(
-    make_world: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, after: bool
+    build_once: BuildOnce, monkeypatch: pytest.MonkeyPatch, last: str, after: bool
 ) -> None:
-    worlds = []
-    for name in ("whole", "killed"):
-        world = make_world(LocalStore(tmp_path / name), report={"native": "never"})
-        world.train()
-        world.play(0, 1)
-        _run_and_report(world, 0)
-        worlds.append(world)
-    whole, killed = worlds
-    _run_and_report(whole, 1)
+    whole = build_once(_two_days_reported, "whole", report={"native": "never"})
+    killed = build_once(_first_day_reported, "killed", report={"native": "never"})
     # the first report that the second day writes is that of the second look at the first day
     store = killed.monitor.store
 
