@@ -139,10 +139,10 @@ def test_a_million_rows_take_a_fraction_of_a_second() -> None:
     columns = random.random(10**6), random.random(10**6) < 0.5, random.random(10**6) < 0.5
     taken = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         profile = OutcomeProfile.of(*columns)
-        taken.append(time.perf_counter() - start)
-    assert min(taken) < 1  # about 0.1 s; generous, for busy machines
+        taken.append(time.process_time() - start)
+    assert min(taken) < 1  # about 0.1 s of the processor; generous, for busy machines
     assert len(profile.bins) + len(profile.points) < 60_000
 
 
