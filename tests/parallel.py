@@ -51,7 +51,8 @@ def _claimed(session: pytest.Session) -> Iterator[pytest.Item]:
 def main() -> int:
     """Run both; the output of the second follows that of the first."""
     with tempfile.TemporaryDirectory() as claims, tempfile.TemporaryFile("w+") as output:
-        command = [sys.executable, "-m", "pytest", "-p", "tests.parallel", "--claims", claims, *sys.argv[1:]]
+        # in one word: pytest takes the directory of a word that it does not know yet for the root of the tests
+        command = [sys.executable, "-m", "pytest", "-p", "tests.parallel", f"--claims={claims}", *sys.argv[1:]]
         with subprocess.Popen([*command, "--backwards"], stdout=output, stderr=subprocess.STDOUT) as second:
             first = subprocess.run(command, check=False).returncode
             code = second.wait()
