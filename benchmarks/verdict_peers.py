@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.verdict_profiles import NumericCounter, Profiler
 from benchmarks.verdict_streams import Draw
+from monitoring.measure.evidently_defaults import dataset_drifts
 from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
 
 LEAST_REFERENCE = 1000
@@ -102,7 +103,7 @@ class EvidentlyDefaults:
 
     def dataset_drifted(self, counts: Counts) -> bool:
         """Whether half of the columns have."""
-        return len(self.drifted(counts)) >= 0.5 * len(counts)
+        return dataset_drifts(len(self.drifted(counts)), len(counts))
 
     def performance_failed(self, known: IntArray) -> bool:
         """Whether a number is not within 20 % of the reference's."""

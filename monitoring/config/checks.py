@@ -29,7 +29,13 @@ class CheckRule(Strict):
         "baseline", description="`baseline`: what is ordinary is learned there. A number: the value that is too much."
     )
     tolerance: float = Field(0.0, ge=0, description="Smallest change that matters, in the measurement's unit.")
-    min_rows: int = Field(200, ge=1, description="Fewer rows than this give `unknown`.")
+    min_rows: int = Field(
+        200,
+        ge=1,
+        description="Fewer rows than this are too few, and nothing is said of them. Tests know how unsure few rows are"
+        " and miss small changes in them rather than see what is not there: so it is low, 50 for shares and facts, 100"
+        " for drift and performance, 20 for losses, which are held against windows of the same size.",
+    )
 
 
 class FairnessRule(CheckRule):
@@ -86,11 +92,14 @@ class Alarms(Strict):
     )
 
 
+# Least rows of shares and facts, of drift and performance, and of losses that are held against windows of this size
+_SHARES, _NUMBERS, _WINDOWS = 50, 100, 20
 _SHARE = ("limit", "min_rows")
 _USELESS = {
     "schema": ("limit", "tolerance", "min_rows"),
     "quarantine": _SHARE,
     "volume": ("min_rows",),
+    "scale": ("limit",),
     "constants": ("limit", "tolerance"),
     "staleness": ("limit", "tolerance"),
     "duplicates": _SHARE,
@@ -120,34 +129,41 @@ class Checks(Strict):
         description="Columns that are missing, entirely null or of another type fail; a new column informs.",
     )
     nulls: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.1),
-        description="Share of nulls per feature. 0.1: below a tenth of the rows models usually cope.",
+        CheckRule(severity="fail", tolerance=0.1, min_rows=_SHARES),
+        description="Share of nulls per feature. 0.1: below a tenth of the rows models usually cope. 50 rows: of so"
+        " many, a third of nulls can be told from a tenth.",
     )
     mismatch: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.05),
+        CheckRule(severity="fail", tolerance=0.05, min_rows=_SHARES),
         description="Share of values per feature that are not of its type, such as a text where a number belongs.",
     )
     nonfinite: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.1),
+        CheckRule(severity="fail", tolerance=0.1, min_rows=_SHARES),
         description="Share of NaN and infinite values per numeric feature.",
     )
     out_of_range: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05),
-        description="Share of values per numeric feature below the baseline's lowest or above its highest. A changed"
-        " unit does that, and so does a summer after a baseline of winter: it warns.",
+        CheckRule(severity="warn", tolerance=0.05, min_rows=_SHARES),
+        description="Share of values per numeric feature below the baseline's lowest or above its highest. A summer"
+        " after a baseline of winter does that: it warns.",
+    )
+    scale: CheckRule = Field(
+        CheckRule(severity="fail", tolerance=2.0, min_rows=_SHARES),
+        description="More than half of a numeric feature's values lie outside of the baseline's range, and their mean"
+        " lies further outside than `tolerance` times the width of that range. A changed unit does that, and no season:"
+        " it fails.",
     )
     constants: CheckRule = Field(
-        CheckRule(severity="fail"),
+        CheckRule(severity="fail", min_rows=_SHARES),
         description="A feature that always had several values has one. Fires where as many rows of one value would be"
-        " a rare chance.",
+        " a rare chance, which few rows seldom are.",
     )
     staleness: CheckRule = Field(
-        CheckRule(severity="fail"),
+        CheckRule(severity="fail", min_rows=_SHARES),
         description="A feature of many values has exactly the values of the window before, and never had in the"
         " baseline.",
     )
     unseen: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05),
+        CheckRule(severity="warn", tolerance=0.05, min_rows=_SHARES),
         description="Share of categories per feature that the baseline never saw.",
     )
     quarantine: CheckRule = Field(
@@ -175,27 +191,28 @@ class Checks(Strict):
         " window's ordinary rows that may be missing so; less than that warns. 0.05: an hour of a day.",
     )
     feed: CheckRule = Field(
-        CheckRule(severity="fail", limit=0.2, tolerance=0.5, min_rows=1),
+        CheckRule(severity="fail", limit=0.2, tolerance=0.4, min_rows=1),
         description="Whether the window as a whole is broken, so that it tells nothing of the model: more than"
         " `tolerance` of its columns, records or hours are, or fewer than `limit` of its rows have come. It stands for"
-        " all checks that it explains.",
+        " all checks that it explains. 0.4: a feed that stops at noon is near a half, now above and now below.",
     )
     model_version: CheckRule = Field(
         CheckRule(severity="info", min_rows=1),
         description="A model version answers that did not in the window before. A fact to be told, no drift.",
     )
     errors: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.01),
+        CheckRule(severity="fail", tolerance=0.01, min_rows=_SHARES),
         description="Share of responses with status 500 or above, where the capture has a status.",
     )
     feature_drift: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05),
+        CheckRule(severity="warn", tolerance=0.05, min_rows=_NUMBERS),
         description="Jensen-Shannon distance per feature. Inputs move all the time and models mostly do not mind: it"
         " warns only where rows are moving to where the baseline's loss is higher, or where that is not known, and"
-        " otherwise informs. 0.05: a shift of a normal number by an eighth of its deviation.",
+        " otherwise informs. 0.05: a shift of a normal number by an eighth of its deviation. What sampling alone adds to"
+        " the distance of few rows is in the test.",
     )
     prediction_drift: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05),
+        CheckRule(severity="warn", tolerance=0.05, min_rows=_NUMBERS),
         description="Jensen-Shannon distance of the score. Evidence, like the drift of features.",
     )
     label_coverage: CheckRule = Field(
@@ -219,43 +236,50 @@ class Checks(Strict):
         " there.",
     )
     concept_drift: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.05),
+        CheckRule(severity="warn", tolerance=0.05, min_rows=_NUMBERS),
         description="Realised less estimated loss of the labelled rows: what the relation of inputs and labels has"
         " changed, since other inputs are in the estimate. `tolerance` is a share of the baseline's mean loss. The loss"
         " is the Brier score, without probabilities the error rate, for numbers the mean absolute error.",
     )
     loss: LossRule = Field(
-        LossRule(severity="fail", tolerance=0.1),
+        LossRule(severity="fail", tolerance=0.1, min_rows=_WINDOWS),
         description="The loss of window after window against the baseline's, with an alarm that may be looked at every"
         " day. `tolerance`: how far above the baseline's it may be, as a share of it. `lead`: how much worse the model"
         " has to be than it was to fail, and not to warn.",
     )
     estimated_loss: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.1),
+        CheckRule(severity="warn", tolerance=0.1, min_rows=_WINDOWS),
         description="The same of the loss that is expected before labels come. It takes for granted that the relation"
         " of inputs and labels is the baseline's.",
     )
     accuracy: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.05),
+        CheckRule(severity="fail", tolerance=0.05, min_rows=_NUMBERS),
         description="Share of right predictions of a classifier with several classes; `tolerance`: how far below the"
         " baseline's.",
     )
     error: CheckRule = Field(
-        CheckRule(severity="fail", tolerance=0.2),
+        CheckRule(severity="fail", tolerance=0.2, min_rows=_NUMBERS),
         description="Mean absolute error of a regression; `tolerance`: how far above the baseline's, as a share of it.",
     )
     worse_than_average: CheckRule = Field(
-        CheckRule(severity="fail"),
+        CheckRule(severity="fail", min_rows=_NUMBERS),
         description="Brier skill score below 0 by more than `tolerance`: always predicting the average rate would"
         " have been better.",
     )
     ranking: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.25),
+        CheckRule(severity="warn", tolerance=0.25, min_rows=_NUMBERS),
         description="ROC AUC. `tolerance` is the share of the baseline's lead over chance (AUC - 0.5) that is lost.",
     )
     calibration: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.1),
-        description="Mean score minus the rate of positive labels.",
+        CheckRule(severity="warn", tolerance=0.1, min_rows=_NUMBERS),
+        description="Mean score minus the rate of positive labels. With several classes: of the class that is furthest"
+        " off; without probabilities its share of the predictions minus its share of the labels.",
+    )
+    bias: CheckRule = Field(
+        CheckRule(severity="warn", tolerance=0.5),
+        description="Mean prediction minus mean actual value of a regression, up or down; `tolerance` is a share of the"
+        " baseline's mean absolute error. 0.5: normal errors that are so far off on one side make the mean absolute"
+        " error only 8 % larger, so that `error` does not see it.",
     )
     segment_loss: CheckRule = Field(
         CheckRule(severity="fail", tolerance=0.2),

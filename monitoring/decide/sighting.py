@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from monitoring.documents import fingerprint
@@ -127,7 +127,7 @@ def incident_fingerprint(model: str, check: str, subject: str, reference: str) -
 def sightings(verdict: Verdict) -> Sightings:
     """What a look says about incidents.
 
-    Columns of one group are one finding, as bad as the worst of them. Of a finding that another one explains (a
+    A window without any record is blind, and tells of its feed. Columns of one group are one finding, as bad as the worst of them. Of a finding that another one explains (a
     column that is missing cannot drift), nothing is known.
 
     Args:
@@ -135,7 +135,7 @@ def sightings(verdict: Verdict) -> Sightings:
     """
     hits: dict[str, Sighting] = {}
     unknown: set[str] = set()
-    for finding in verdict.findings:
+    for finding in map(_as_of_feed, verdict.findings):
         subject, reference = finding.group or finding.subject, finding.reference
         unknown.update(name.rstrip(":") for name in finding.folded)
         if finding.status is Status.UNKNOWN or finding.suppressed:
@@ -147,6 +147,13 @@ def sightings(verdict: Verdict) -> Sightings:
             seen = (finding.check, subject, reference, finding.status, finding.message, verdict.window.label)
             hits[key] = Sighting(*seen)
     return Sightings(verdict.revision, hits, frozenset(unknown), _is_blind(verdict.findings))
+
+
+def _as_of_feed(finding: Finding) -> Finding:
+    """No record at all, where chance would not bring that about, is a broken feed like any other."""
+    if finding.code is not Code.NO_DATA or finding.p_value is None or finding.level is None:
+        return finding
+    return replace(finding, check="feed", status=Status.FAIL) if finding.p_value <= finding.level else finding
 
 
 def _is_blind(findings: Iterable[Finding]) -> bool:

@@ -55,6 +55,7 @@ ADVICE: dict[Code, str] = {
     Code.WORSE_THAN_AVERAGE: _WORSE,
     Code.RANKING_WORSE: _WORSE,
     Code.CALIBRATION_OFF: "Recalibrate on recent labels: if the ranking is as good as before, that is enough.",
+    Code.BIASED: "Train on recent rows, or take the bias off the predictions; see whether a unit has changed.",
     Code.ACCURACY_WORSE: _WORSE,
     Code.ERROR_LARGER: _WORSE,
     Code.LOSS_HIGHER: _WORSE,

@@ -75,6 +75,15 @@ def without_suppressed(checks: Checks, entries: Sequence[CalendarEntry]) -> Chec
     return checks.model_copy(update=off) if off else checks
 
 
+def expects_less(entries: Sequence[CalendarEntry]) -> bool:
+    """Whether it is known that fewer records come, so that none at all are no alarm.
+
+    Args:
+        entries: Those in force.
+    """
+    return any(_names(entries, check, "suppress") for check in ("volume", "feed"))
+
+
 def _quietened(finding: Finding, entries: Sequence[CalendarEntry]) -> Finding:
     names = ", ".join(_names(entries, finding.check, "suppress"))
     message = f"{finding.message} This would {finding.status}, but for the calendar: {names}."

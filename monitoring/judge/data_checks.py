@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from monitoring.config.checks import CheckRule
 from monitoring.judge.beyond import Every, share_test
 from monitoring.judge.context import Answers, Check, Context, built_in
 from monitoring.judge.harm import impact_of, is_harmless
+from monitoring.judge.question import Question
 from monitoring.judge.rules import Topic, ask, beyond_limit, few, fired, too_many
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
 from monitoring.measure import quality as data
-from monitoring.profile import CategoricalProfile, CategoricalSpec, NumericProfile
+from monitoring.profile import CategoricalProfile, CategoricalSpec, NumericProfile, WindowProfile
 
 # Fewer windows do not tell whether a column is used to having one value
 _ENOUGH_WINDOWS = 5
 # A share ends at 1: where ordinary windows come near it, only what is new can reach it
 _CEILING = 0.98
-_MOST_UNKNOWN = 0.5
+_MOST = 0.5
+_LONG = 1e9
 
 
 def _schema(context: Context, rule: CheckRule) -> Answers:
@@ -106,7 +109,83 @@ def _out_of_range(context: Context, rule: CheckRule) -> Answers:
         ordinary = context.reference.profile.features[name]
         if isinstance(column, NumericProfile) and isinstance(ordinary, NumericProfile):
             faults[name] = data.out_of_range(column, ordinary), Code.OUT_OF_RANGE
-    yield from _faults(context, rule, "out_of_range", faults, "No column has values outside of the baseline's range.")
+    none = "No column has values outside of the baseline's range."
+    for item in _faults(context, rule, "out_of_range", faults, none):
+        constant = only_value(context.reference.profile, item.subject)
+        share = item.measurement.value if item.measurement else None
+        if constant is None or not share:
+            yield item
+            continue
+        had = f"{item.subject} had one value ({constant:.3g}) in the baseline"
+        others = f"{had} and has others in {share:.0%} of the rows."
+        if isinstance(item, Question):
+            yield replace(item, say=partial(_of_constant, others, item.say))
+        else:
+            yield replace(item, message=others if item.code is Code.OUT_OF_RANGE else item.message)
+
+
+def _of_constant(others: str, say: Callable[[float | None, bool], str], limit: float | None, fires: bool) -> str:
+    return others if fires else say(limit, fires)
+
+
+def only_value(profile: WindowProfile, name: str) -> float | None:
+    """The value of a numeric feature that has no other; None for other features.
+
+    Args:
+        profile: The rows.
+        name: The feature; any other name has none.
+    """
+    column = profile.features.get(name)
+    if not isinstance(column, NumericProfile) or not column.finite or column.low < column.high:
+        return None
+    return column.low
+
+
+def _scale(context: Context, rule: CheckRule) -> Answers:
+    """Columns whose values are far from all that the baseline has: a fact, which no season and no chance brings about.
+
+    Of weather that is warmer than all of a winter, most values may be outside of the range, but never so far.
+    """
+    evidence, changed = context.evidence, False
+    if evidence.profile.rows < rule.min_rows:
+        yield few("scale", "", rule, evidence.profile.rows, Code.TOO_FEW_ROWS, "rows", 1)
+        return
+    for name, column in evidence.profile.features.items():
+        before = context.reference.profile.features[name]
+        if not isinstance(column, NumericProfile) or not isinstance(before, NumericProfile):
+            continue
+        share = data.out_of_range(column, before).value or 0.0
+        mean, usual = column.mean, before.mean
+        if column.finite < rule.min_rows or share <= _MOST or mean is None or usual is None:
+            continue
+        away = rule.tolerance * (before.high - before.low)
+        limit = before.high + away if mean > usual else before.low - away
+        # of a column of one value every other one is far: see `out_of_range`
+        if before.low < before.high and not before.low - away <= mean <= before.high + away:
+            changed = True
+            found = Measurement("mean", mean, column.finite, "both", "mean of the values")
+            message = _scale_message(name, share, mean, usual)
+            yield Finding("scale", name, fired(rule), Code.SCALE_CHANGED, message, found, usual, limit)
+    if not changed:
+        yield Finding("scale", "", Status.OK, Code.WITHIN_LIMITS, "No column is far from the baseline's range.")
+
+
+def _scale_message(name: str, share: float, mean: float, usual: float) -> str:
+    times = f", about {_round(mean / usual)} times" if mean * usual > 0 else ""
+    return (
+        f"{name}: {share:.1%} of the values are outside the baseline's range; their mean is {mean:,.4g},"
+        f" ordinarily {usual:,.4g}{times}: has its unit changed?"
+    )
+
+
+def _round(ratio: float) -> str:
+    """To two digits, without a power of ten where it is long but readable.
+
+    >>> _round(1003.2), _round(0.00123), _round(2.54e12)
+    ('1,000', '0.0012', '2.5e+12')
+    """
+    two = float(f"{ratio:.2g}")
+    return f"{two:,.0f}" if 10 <= two < _LONG else f"{two:.2g}"
 
 
 def _faults(
@@ -181,9 +260,9 @@ def _staleness(context: Context, rule: CheckRule) -> Answers:
     evidence, habits = context.evidence, context.reference.limits.habits
     if evidence.before is None:
         return
-    rows = min(evidence.profile.rows, evidence.before.rows)
-    if rows < rule.min_rows:
-        yield few("staleness", "", rule, rows, Code.TOO_FEW_ROWS, "rows", 1)
+    # a window before with other rows, however few, is not repeated
+    if evidence.profile.rows < rule.min_rows:
+        yield few("staleness", "", rule, evidence.profile.rows, Code.TOO_FEW_ROWS, "rows", 1)
         return
     fresh = True
     for name, column in evidence.profile.features.items():
@@ -210,7 +289,7 @@ def _share(context: Context, rule: CheckRule, topic: Topic, found: Measurement) 
         yield beyond_limit(topic, rule, found, limit, mean, say.format(limit=f"{limit:.3g}"), low=False)
         return
     # where most rows are of a kind that the model never saw, its loss of the nearest ones says nothing
-    spared = rule.severity == "warn" and found.value <= _MOST_UNKNOWN and is_harmless(context, topic.impact)
+    spared = rule.severity == "warn" and found.value <= _MOST and is_harmless(context, topic.impact)
     severity = Status.INFO if spared else None
     yield ask(topic, rule, found, share_test(found, spread, rule.tolerance, _CEILING), mean, say, severity=severity)
 
@@ -226,5 +305,6 @@ CHECKS: tuple[Check, ...] = (
     built_in("staleness", _staleness),
     built_in("nulls", _nulls),
     built_in("out_of_range", _out_of_range),
+    built_in("scale", _scale),
     built_in("unseen", _unseen),
 )

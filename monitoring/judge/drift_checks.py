@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from monitoring.config.checks import CheckRule
 from monitoring.judge.beyond import distance_test
@@ -15,10 +16,13 @@ from monitoring.judge.references import spread_between
 from monitoring.judge.rules import Topic, ask, beyond_limit, few, period
 from monitoring.judge.verdict import Code, Finding, Status
 from monitoring.measure import Measurement, block
+from monitoring.measure.moved_words import Moved, how_it_moved, shares_moved
 from monitoring.measure.performance_rows import SCORE
 from monitoring.profile import WindowProfile
 
 _CEILING = 0.98
+# So small a share of the ordinary loss is none
+_NOTHING = 0.005
 
 
 @dataclass(frozen=True)
@@ -118,15 +122,14 @@ def _distance(
             continue
         spread = side.spread(context, block.key(topic.check, topic.subject))
         mean = spread.mean if spread else distance.noise
-        ordinary = "" if mean is None else f"ordinary {mean:.3g}, "
-        about = _about(context, topic, side.name)
-        say = f"{about}{distance.method} is {distance.value:.3g} ({ordinary}limit {{limit}})."
+        say = partial(_sentence, context, topic, side, distance, mean)
         if rule.limit != "baseline":
-            message = say.format(limit=f"{rule.limit:.3g}")
+            message = say(rule.limit, distance.value > rule.limit)
             return beyond_limit(topic, rule, distance, rule.limit, mean, message, low=False)
         severity = Status.INFO if rule.severity == "warn" and is_harmless(context, topic.impact) else None
         test = distance_test(distance, spread, rule.tolerance, _CEILING)
-        asked.append(ask(topic, rule, distance, test, mean, say, severity=severity))
+        # what has moved is put into words only if it is told: looking for it takes as long as measuring it
+        asked.append(replace(ask(topic, rule, distance, test, mean, "", severity=severity), say=say))
     if asked:
         return either(asked)
     topic, rows = topics[0], found[0].rows
@@ -134,11 +137,55 @@ def _distance(
     return replace(unknown, status=Status.INFO, reference=sides[0].name) if sides[0].name else unknown
 
 
-def _about(context: Context, topic: Topic, reference: str) -> str:
-    """How the sentence begins."""
+def _sentence(
+    context: Context,
+    topic: Topic,
+    side: _Comparison,
+    distance: Measurement,
+    mean: float | None,
+    limit: float | None,
+    beyond: bool,
+) -> str:
+    """The distance, and before it, where it is beyond its limit, what has happened."""
     over = period(topic.windows, context.evidence.hours)
-    against = f"{over} against {reference}" if reference else over
-    return f"{topic.subject}, {against}: " if topic.subject else f"{against[0].upper()}{against[1:]}: "
+    against = f"{over} against {topic.reference}" if topic.reference else over
+    ordinary = "" if mean is None else f"ordinarily {mean:.3g}, "
+    name = distance.method.partition(",")[0]
+    numbers = f"{name} {distance.value:.3g}, {ordinary}limit {'none' if limit is None else f'{limit:.3g}'}"
+    if not beyond:
+        return f"{topic.subject or _scores(context)}, {against}: {numbers}."
+    usual = "there" if topic.reference else "ordinarily"
+    moved = _moved(context, topic.subject, side, usual)
+    details = f": {'; '.join(moved.details)}" if moved.details else ""
+    return f"{topic.subject or _scores(context)} {moved.how} {against}{details} ({numbers}){_cost(context, topic)}."
+
+
+def _scores(context: Context) -> str:
+    return "Predictions" if context.config.columns.task == "regression" else "Scores"
+
+
+def _moved(context: Context, subject: str, side: _Comparison, usual: str) -> Moved:
+    if subject:
+        return how_it_moved(side.now.features[subject], side.before.features[subject], usual)
+    moved = how_it_moved(side.now.score, side.before.score, usual)
+    if context.config.columns.task != "multiclass":
+        return moved
+    predicted = shares_moved(_predicted(side.now), _predicted(side.before)).details
+    return replace(moved, details=(*moved.details, *(f"predicted {shares}" for shares in predicted[:1])))
+
+
+def _predicted(profile: WindowProfile) -> dict[str, float]:
+    """The share of each predicted class."""
+    return {name: scores.rows / profile.rows for name, scores in profile.scores.items() if scores.rows}
+
+
+def _cost(context: Context, topic: Topic) -> str:
+    """What is said of what it could cost."""
+    if topic.impact is None:
+        return ""
+    if abs(topic.impact) <= _NOTHING * (context.evidence.ordinary_loss or 0.0):
+        return "; rows like these had no more loss"
+    return f"; rows like these had {abs(topic.impact):.3g} {'more' if topic.impact > 0 else 'less'} loss"
 
 
 CHECKS: tuple[Check, ...] = (

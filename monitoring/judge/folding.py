@@ -12,11 +12,12 @@ from dataclasses import replace
 
 from monitoring.config.checks import Checks
 from monitoring.judge.context import Context
+from monitoring.judge.data_checks import only_value
 from monitoring.judge.family import share_of
 from monitoring.judge.question import Question
 from monitoring.judge.registry import rule_of
 from monitoring.judge.verdict import Code, Finding, Status
-from monitoring.judge.volume_checks import has_collapsed
+from monitoring.judge.volume_checks import has_collapsed, silent_hours
 from monitoring.measure import block
 from monitoring.measure.quality import is_repeated
 
@@ -29,6 +30,7 @@ _BREAKS = (
     Code.COLUMN_ALL_NULL,
     Code.COLUMN_STALE,
     Code.COLUMN_CONSTANT,
+    Code.SCALE_CHANGED,
     Code.VALUES_OF_OTHER_TYPE,
     Code.NONFINITE_INCREASED,
     Code.NULLS_INCREASED,
@@ -38,7 +40,18 @@ _IN_PART = frozenset({Code.VALUES_OF_OTHER_TYPE, Code.NONFINITE_INCREASED, Code.
 _MOST = 0.5
 _EXPLAINED_IN_PART = frozenset({"mismatch", "nonfinite", "nulls", "feature_drift"})
 _OF_COLUMNS = frozenset(
-    {"schema", "mismatch", "nonfinite", "constants", "staleness", "nulls", "out_of_range", "unseen", "feature_drift"}
+    {
+        "schema",
+        "mismatch",
+        "nonfinite",
+        "constants",
+        "staleness",
+        "scale",
+        "nulls",
+        "out_of_range",
+        "unseen",
+        "feature_drift",
+    }
 )
 _OF_FEED = (_OF_COLUMNS - {"feature_drift"}) | {"quarantine", "volume", "gaps", "duplicates"}
 # What may be said of a window whose feed is broken
@@ -52,7 +65,7 @@ _NOT_OF_MODEL = _OF_FEED | {
     "unmatched_labels",
 }
 _MODEL = frozenset(field.alias or name for name, field in Checks.model_fields.items()) - _NOT_OF_MODEL
-_NAMED = 3
+_NAMED, _MOST_VALUES = 3, 5
 
 
 def fold(items: Sequence[Item], context: Context) -> list[Item]:
@@ -74,7 +87,7 @@ def fold(items: Sequence[Item], context: Context) -> list[Item]:
     reasons = _feed_reasons(items, sure, broken, context)
     if reasons:
         return _of_broken_feed(items, reasons, context)
-    return _by_column(items, broken)
+    return _by_column(items, sure, broken, context)
 
 
 def _sure(items: Sequence[Item], context: Context) -> frozenset[int]:
@@ -120,17 +133,113 @@ def _name(item: Item) -> str:
     return block.key(item.check, item.subject)
 
 
-def _by_column(items: Sequence[Item], broken: dict[str, int]) -> list[Item]:
-    """The items, without those that a broken column explains."""
+def _by_column(items: Sequence[Item], sure: frozenset[int], broken: dict[str, int], context: Context) -> list[Item]:
+    """The items, without those that a broken column explains, or one whose values are new."""
+    new, whole = _of_new_values(items, sure, broken, context), _broken_wholly(items, broken, context)
     explained: defaultdict[int, list[str]] = defaultdict(list)
+    barred: list[Item] = []
     left: list[int] = []
     for place, item in enumerate(items):
-        cause = broken.get(item.subject, place) if item.check in _OF_COLUMNS else place
-        if cause == place or (_in_part(items[cause]) and item.check not in _EXPLAINED_IN_PART):
+        cause = _cause(place, item, items, broken, new)
+        if whole and item.check == "concept_drift":
+            barred.append(item)
+            for at in whole.values():
+                explained[at].append(_name(item))
+        elif cause == place:
             left.append(place)
         else:
             explained[cause].append(_name(item))
-    return [replace(items[place], folded=tuple(dict.fromkeys(explained[place]))) for place in left]
+    found = [replace(items[place], folded=tuple(dict.fromkeys(explained[place]))) for place in left]
+    several = _several_were_constant(items, new, context)
+    told = [_said(item, several.get(place, "")) for place, item in zip(left, found, strict=True)]
+    return [*told, _barred_relation(barred, items, whole)] if barred else told
+
+
+def _cause(place: int, item: Item, items: Sequence[Item], broken: dict[str, int], new: dict[str, int]) -> int:
+    """The place of what explains an item; its own where nothing does."""
+    cause = broken.get(item.subject) if item.check in _OF_COLUMNS else None
+    if cause is not None:
+        return place if _in_part(items[cause]) and item.check not in _EXPLAINED_IN_PART else cause
+    drifts = item.check == "feature_drift" and not item.reference
+    return new.get(item.subject, place) if drifts or item.code is Code.OUT_OF_RANGE else place
+
+
+def _broken_wholly(items: Sequence[Item], broken: dict[str, int], context: Context) -> dict[str, int]:
+    """The features most of whose rows are broken, with the places of what tells it."""
+    features = context.evidence.profile.features
+    return {name: place for name, place in broken.items() if name in features and not _in_part(items[place])}
+
+
+def _of_new_values(
+    items: Sequence[Item], sure: frozenset[int], broken: dict[str, int], context: Context
+) -> dict[str, int]:
+    """The features most of whose values the baseline has not, with the places of what tells it.
+
+    Those that had one value there are told together: what made them vary did it to all of them.
+    """
+    found = {
+        item.subject: place
+        for place in sorted(sure)
+        if (item := items[place]).code is Code.OUT_OF_RANGE
+        and item.subject not in broken
+        and _status(item) in (Status.WARN, Status.FAIL)
+        and (_value(item) or 0.0) > _MOST
+    }
+    profile = context.reference.profile
+    constant = [place for name, place in found.items() if only_value(profile, name) is not None]
+    return {name: constant[0] if place in constant else place for name, place in found.items()}
+
+
+def _several_were_constant(items: Sequence[Item], new: dict[str, int], context: Context) -> dict[int, str]:
+    """What is said of columns that had one value and are told together, by the place where that is."""
+    together: defaultdict[int, list[str]] = defaultdict(list)
+    for name, place in new.items():
+        together[place].append(name)
+    profile = context.reference.profile
+    said = {}
+    for place, names in together.items():
+        if len(names) > 1:
+            shares = [_value(item) or 0.0 for item in items if item.code is Code.OUT_OF_RANGE and item.subject in names]
+            low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+            values = [f"{name} ({only_value(profile, name):.3g})" for name in names[:_MOST_VALUES]]
+            more = [f"{len(names) - _MOST_VALUES} more"] if len(names) > _MOST_VALUES else []
+            *first, last = [*values, *more]
+            rows = low if low == high else f"{low} to {high}"
+            said[place] = (
+                f"{', '.join(first)} and {last} had one value in the baseline and have others in {rows} of the rows."
+            )
+    return said
+
+
+def _status(item: Item) -> Status:
+    """What it comes to where it fires."""
+    return item.severity if isinstance(item, Question) else item.status
+
+
+def _said(item: Item, message: str) -> Item:
+    """The item with another sentence, if there is one."""
+    if not message:
+        return item
+    if isinstance(item, Question):
+        return replace(item, group=item.subject, say=lambda _limit, _fires: message)
+    return replace(item, group=item.subject, message=message)
+
+
+def _barred_relation(barred: Sequence[Item], items: Sequence[Item], whole: dict[str, int]) -> Finding:
+    """What is said of the relation of inputs and labels where an input is broken: every prediction has it in it."""
+    are = "is" if len(whole) == 1 else "are"
+    fails = any(_status(items[place]) is Status.FAIL for place in whole.values())
+    return Finding(
+        check="concept_drift",
+        subject="",
+        # where nothing fails, it must not hide what warns
+        status=Status.UNKNOWN if fails else Status.INFO,
+        code=Code.BARRED,
+        message=f"Whether the relation of inputs and labels has changed cannot be told: {_some([*whole])} {are} broken,"
+        " and predictions follow from it.",
+        windows=max(item.windows for item in barred),
+        folded=tuple(dict.fromkeys(_name(item) for item in barred if item.subject)),
+    )
 
 
 def _feed_reasons(
@@ -146,11 +255,11 @@ def _feed_reasons(
         if item.code is Code.VOLUME_LOW and has_collapsed(context, value):
             reasons.append((f"only {value:.1%} of the rows that it ordinarily has have come", item))
         elif item.code is Code.HOURS_MISSING and value > rule.tolerance:
-            reasons.append((f"the hours are empty in which {value:.0%} of its rows ordinarily come", item))
+            when = silent_hours(context)
+            reasons.append((f"no record {when}, when {value:.0%} of the rows ordinarily come", item))
         elif item.code is Code.RECORDS_QUARANTINED and value > rule.tolerance:
             reasons.append((f"{evidence.quarantined} of {evidence.read} records could not be read", item))
-    features = evidence.profile.features
-    whole = [name for name, place in broken.items() if name in features and not _in_part(items[place])]
+    features, whole = evidence.profile.features, [*_broken_wholly(items, broken, context)]
     if _repeats_itself(items, context):
         reasons.append(("every column has exactly the values of the window before", None))
     elif len(whole) > 1 and len(whole) > rule.tolerance * len(features):

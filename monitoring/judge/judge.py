@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from monitoring.config.calendar import CalendarEntry, in_force
 from monitoring.config.model import ModelConfig
-from monitoring.judge import calendar
+from monitoring.judge import calendar, too_few
 from monitoring.judge.context import Context
 from monitoring.judge.evidence import Evidence, Reference
-from monitoring.judge.family import Family, settle
+from monitoring.judge.family import Family, settle, share_of
 from monitoring.judge.folding import fold
 from monitoring.judge.performance_checks import performance_alone
 from monitoring.judge.registry import run_checks
 from monitoring.judge.segment_checks import beside_the_whole
 from monitoring.judge.verdict import Code, Finding, Status, Verdict, worst
-from monitoring.judge.why import why
+from monitoring.judge.volume_checks import empty_window
+from monitoring.judge.why import Why, why
 from monitoring.measure import Measurement
 from monitoring.measure.performance import proportion
-from monitoring.window import Window
+from monitoring.window import LENGTHS, Window
 
 _ORDER = {Status.FAIL: 0, Status.UNKNOWN: 1, Status.WARN: 2, Status.INFO: 3, Status.OK: 4}
 
@@ -64,7 +66,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
     families: dict[str, Family] = {}
     entries, suppressed = in_force(config.calendar, look.window), ""
     if evidence.profile.rows == 0:
-        findings = [_no_data(evidence, look)]
+        findings = [_no_data(evidence, look, reference and Context(evidence, reference, config), entries)]
     elif reference is None:
         hint = f"Make one with `model-monitor baseline {config.name}`."
         findings = [
@@ -87,7 +89,7 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
         final=look.final,
         status=status,
         own_performance=worst(own),
-        headline=_headline(status, findings, config) + suppressed,
+        headline=_headline(status, findings, config, reason) + suppressed,
         findings=tuple(findings),
         numbers=_numbers(evidence, config),
         trailing=dict(evidence.trailing_realised) if config.labels else {},
@@ -109,7 +111,7 @@ def _answers(context: Context, entries: tuple[CalendarEntry, ...]) -> tuple[list
     answered, _ = settle(suppressed, *budget)
     said = calendar.what_was_suppressed(answered, entries)
     told = beside_the_whole([*findings, *calendar.quiet(answered, entries)])
-    return told, families, said
+    return too_few.once(told, context), families, said
 
 
 def _dated(finding: Finding, evidence: Evidence, look: Look) -> Finding:
@@ -130,12 +132,49 @@ def _leading(finding: Finding) -> tuple[int, int, float]:
     return _ORDER[finding.status], place, finding.p_value or 0.0
 
 
-def _no_data(evidence: Evidence, look: Look) -> Finding:
+def _no_data(
+    evidence: Evidence, look: Look, context: Context | None, entries: tuple[CalendarEntry, ...]
+) -> Finding:
+    """The finding of a window without a record that could be read.
+
+    It has a p-value where the baseline tells how rare that is, and the calendar knows of no reason for it.
+    """
+    window = look.window
+    said = f"There are no records for {window.label}"
     if evidence.quarantined:
-        message = f"None of the {evidence.quarantined} records of {look.window.label} could be read."
-    else:
-        message = f"There are no records for {look.window.label}."
-    return Finding("data", "", Status.UNKNOWN, Code.NO_DATA, message)
+        said = f"None of the {evidence.quarantined} records of {window.label} could be read"
+    found = Finding("data", "", Status.UNKNOWN, Code.NO_DATA, f"{said}.{_last_records(evidence, window)}")
+    if context is None:
+        return found
+    rows, chance = empty_window(context, window.start)
+    if rows is None:
+        return replace(found, message=f"{said}; the baseline has none at such hours either.")
+    ordinary = f"{rows:,.0f}" if rows >= 10 else f"{rows:.2g}"
+    message = f"{said}; such a window ordinarily has about {ordinary}.{_last_records(evidence, window)}"
+    config = context.config
+    fails = config.checks.feed.severity == "fail" and not calendar.expects_less(entries)
+    return replace(
+        found,
+        message=message,
+        measurement=Measurement("rows", 0, 0, "low", "records"),
+        baseline=rows,
+        p_value=chance if fails else None,
+        level=share_of(config.alarms, Status.FAIL, "data", evidence.hours) if fails else None,
+    )
+
+
+def _last_records(evidence: Evidence, window: Window) -> str:
+    """When the last records came, and in how many windows none have; empty where the trailing windows have none."""
+    hours = [name for name in evidence.trailing.hours if _moment(name) < window.start]
+    if not hours:
+        return ""
+    last = Window.containing(_moment(max(hours)), window.every)
+    since = (window.start - last.start) // LENGTHS[window.every]
+    return f" The last ones are of {last.label}" + (f": {since} windows in a row have none." if since > 1 else ".")
+
+
+def _moment(hour: str) -> datetime:
+    return datetime.fromisoformat(f"{hour.removesuffix('Z')}:00+00:00")
 
 
 def _numbers(evidence: Evidence, config: ModelConfig) -> dict[str, Measurement]:
@@ -157,13 +196,26 @@ def _numbers(evidence: Evidence, config: ModelConfig) -> dict[str, Measurement]:
     return numbers | (dict(evidence.realised) if config.labels else {})
 
 
-def _headline(status: Status, findings: list[Finding], config: ModelConfig) -> str:
+def _headline(status: Status, findings: list[Finding], config: ModelConfig, reason: Why | None) -> str:
     if status in (Status.FAIL, Status.WARN, Status.UNKNOWN):
-        bad = [finding for finding in findings if finding.status is status]
-        more = f" And {len(bad) - 1} more." if len(bad) > 1 else ""
-        return f"{bad[0].message}{more}"
+        first = findings[0]
+        told = reason is not None and reason.kind not in ("none", "unknown") and first.about_performance
+        cause = f" {reason.sentence}" if reason is not None and told else ""
+        return f"{first.message}{cause}{_besides(findings)}"
     drifted = len({finding.subject for finding in findings if finding.code is Code.FEATURE_DRIFT})
     moved = f" {drifted} of {len(config.columns.stored)} features have moved, without harm." if drifted else ""
     if config.labels is None:
         return f"Data are within their limits; performance is not monitored (no labels configured).{moved}"
     return f"Performance and data are within their limits.{moved}"
+
+
+def _besides(findings: list[Finding]) -> str:
+    """How many others there are of what is told in a headline."""
+    counts = Counter(finding.status for finding in findings[1:])
+    words = {Status.FAIL: ("fails", "fail"), Status.WARN: ("warns", "warn"), Status.UNKNOWN: ("is", "are")}
+    parts = [
+        f"{counts[status]} {'more ' if not place else ''}{words[status][counts[status] > 1]}"
+        + (" unknown" if status is Status.UNKNOWN else "")
+        for place, status in enumerate(status for status in words if counts[status])
+    ]
+    return f" And {' and '.join(parts)}." if parts else ""

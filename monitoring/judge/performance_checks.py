@@ -41,12 +41,17 @@ _JUDGED = {
     "calibration": _Judged("calibration", Code.CALIBRATION_OFF, 0),
     "accuracy": _Judged("accuracy", Code.ACCURACY_WORSE, -1),
     "error": _Judged("mae", Code.ERROR_LARGER, 1),
+    "bias": _Judged("bias", Code.BIASED, 0),
 }
 _OF_TASK = {
     "binary": ("worse_than_average", "ranking", "calibration"),
-    "multiclass": ("accuracy",),
-    "regression": ("error",),
+    "multiclass": ("accuracy", "calibration"),
+    "regression": ("error", "bias"),
 }
+
+
+# From so many times the ordinary on, times are easier to read than percent
+_TIMES = 1.5
 
 
 def performance_alone(context: Context) -> list[Status]:
@@ -110,38 +115,106 @@ def _number(check: str, context: Context, rule: CheckRule) -> Answers:
 
 def _over(check: str, context: Context, rule: CheckRule, span: _Span) -> Finding | Question:
     judged, rows, windows = _JUDGED[check], span.labelled, span.windows
-    found = span.numbers.get(judged.metric)
     if rows < rule.min_rows:
         return few(check, "", rule, rows, Code.TOO_FEW_LABELS, "labelled rows", windows)
+    if check == "calibration" and context.config.columns.task == "multiclass":
+        return _furthest_class(context, rule, span)
+    found = span.numbers.get(judged.metric)
     if found is None or found.value is None:
-        status = Status.INFO if rule.severity == "info" else Status.UNKNOWN
-        message = f"{_why_undefined(span.numbers, rows)}, so that this is not defined."
-        return Finding(check, "", status, Code.UNTESTABLE, message, windows=windows)
+        return _undefined(check, rule, span)
     spread = context.reference.limits.telling(check, windows)
     topic = Topic(check, "", judged.code, windows, kind="performance")
-    mean = spread.mean if spread else None
-    say = _performance_message(check, found, span.numbers, spread, period(windows, context.evidence.hours))
-    low = judged.sign < 0 or (judged.sign == 0 and mean is not None and found.value < mean)
+    say = _message(check, found, span.numbers, spread, context, windows)
     if rule.limit != "baseline":
-        return beyond_limit(topic, rule, found, rule.limit, mean, say, low=low)
-    if spread is not None or check == "worse_than_average":
-        return ask(topic, rule, found, _test(check, found, rule, spread, low=low), mean, say, low=low)
-    return Finding(check, "", Status.OK, Code.WITHIN_LIMITS, say, found, windows=windows)
+        return _beyond_own_limit(topic, rule, found, rule.limit, spread, say)
+    test = _test(check, found, rule, spread, context, windows)
+    if test is None:
+        return Finding(check, "", Status.OK, Code.WITHIN_LIMITS, say, found, windows=windows)
+    return ask(topic, rule, found, test, spread.mean if spread else None, say, low=_is_low(check, found, spread))
 
 
-def _test(check: str, found: Measurement, rule: CheckRule, spread: Spread | None, *, low: bool) -> Every:
+def _undefined(check: str, rule: CheckRule, span: _Span) -> Finding:
+    status = Status.INFO if rule.severity == "info" else Status.UNKNOWN
+    message = f"{_why_undefined(span.numbers, span.labelled)}, so that this is not defined."
+    return Finding(check, "", status, Code.UNTESTABLE, message, windows=span.windows)
+
+
+def _is_low(check: str, found: Measurement, spread: Spread | None) -> bool:
+    """Whether it is bad, if it is, by being low."""
+    sign = _JUDGED[check].sign
+    return sign < 0 or (sign == 0 and spread is not None and (found.value or 0.0) < spread.mean)
+
+
+def _beyond_own_limit(
+    topic: Topic, rule: CheckRule, found: Measurement, limit: float, spread: Spread | None, say: str
+) -> Finding:
+    """A limit of one's own; what may be off to both sides is held against it on both."""
+    sign = _JUDGED[topic.check].sign
+    low = sign < 0 or (sign == 0 and (found.value or 0.0) < 0)
+    most = -limit if low and sign == 0 else limit
+    return beyond_limit(topic, rule, found, most, spread.mean if spread else None, say, low=low)
+
+
+def _furthest_class(context: Context, rule: CheckRule, span: _Span) -> Finding | Question:
+    """Whether any class is predicted more or less often than it comes true: the one speaks that is furthest off."""
+    limits, windows = context.reference.limits, span.windows
+    found = {
+        name: item
+        for name, item in span.numbers.items()
+        if name.startswith("calibration:") and item.value is not None and item.rows
+    }
+    if not found:
+        return _undefined("calibration", rule, span)
+    furthest = max(found, key=lambda name: (abs(found[name].value or 0.0), name))
+    topic = Topic("calibration", "", Code.CALIBRATION_OFF, windows, kind="performance")
+    over = period(windows, context.evidence.hours)
+    if rule.limit != "baseline":
+        spread, say = limits.telling(furthest, windows), _class_message(furthest, span.numbers, over)
+        return _beyond_own_limit(topic, rule, found[furthest], rule.limit, spread, say)
+    asked = []
+    for name, item in found.items():
+        spread = limits.telling(name, windows)
+        if spread is not None:
+            low, say = _is_low("calibration", item, spread), partial(_class_message, name, span.numbers, over)
+            test = replace(number_test(item, spread, rule.tolerance, low=low), sides=2)
+            asked.append(replace(ask(topic, rule, item, test, spread.mean, "", low=low), say=say))
+    if asked:
+        return either(asked)
+    message = _class_message(furthest, span.numbers, over)
+    return Finding("calibration", "", Status.OK, Code.WITHIN_LIMITS, message, found[furthest], windows=windows)
+
+
+def _class_message(
+    name: str, numbers: Mapping[str, Measurement], over: str, _limit: float | None = None, _fires: bool = False
+) -> str:
+    found, (_, _, label) = numbers[name], name.partition(":")
+    rate = numbers.get(f"base_rate:{label}")
+    true = rate.value if rate is not None and rate.value is not None else 0.0
+    # the share that came true, and what it is off by: together what was predicted, with probabilities or without
+    predicted = min(max(true + (found.value or 0.0), 0.0), 1.0)
+    return f"{label}, {over}: predicted {predicted:.0%}, came true {true:.0%}{_off(found)}."
+
+
+def _off(found: Measurement) -> str:
+    if found.low is None or found.high is None:
+        return f" ({100 * (found.value or 0.0):+.0f} points)"
+    return f" ({100 * (found.value or 0.0):+.0f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}] points)"
+
+
+def _test(
+    check: str, found: Measurement, rule: CheckRule, spread: Spread | None, context: Context, windows: int
+) -> Every | None:
+    """The test of a number; None where nothing is known of what is ordinary."""
     if check == "worse_than_average":
         # not what is ordinary counts, but what a model is for; it varies as ordinary windows do
         deviation = max(error_of(found), spread.deviation if spread else 0.0)
         return Every([Normal(rule.tolerance, deviation, error=error_of(found))])
-    assert spread is not None
-    tolerance = rule.tolerance
-    if check == "ranking":
-        tolerance *= max(spread.mean - 0.5, 0.0)
-    elif check == "error":
-        tolerance *= spread.mean
-    test = number_test(found, spread, tolerance, low=low)
-    return replace(test, sides=2) if check == "calibration" else test
+    size = context.reference.limits.telling("error", windows) if check == "bias" else spread
+    if spread is None or size is None:
+        return None
+    share = {"ranking": max(spread.mean - 0.5, 0.0), "error": size.mean, "bias": size.mean}.get(check, 1.0)
+    test = number_test(found, spread, rule.tolerance * share, low=_is_low(check, found, spread))
+    return replace(test, sides=2) if _JUDGED[check].sign == 0 else test
 
 
 def _concept(context: Context, rule: CheckRule) -> Answers:
@@ -212,30 +285,94 @@ def _why_undefined(numbers: Mapping[str, Measurement], rows: int) -> str:
     return f"All {rows} labelled rows {'are of one class' if one_class else 'have scores that are too close together'}"
 
 
-def _performance_message(
-    check: str, measurement: Measurement, numbers: Mapping[str, Measurement], spread: Spread | None, over: str
+def _message(
+    check: str,
+    found: Measurement,
+    numbers: Mapping[str, Measurement],
+    spread: Spread | None,
+    context: Context,
+    windows: int,
 ) -> str:
-    if check in ("accuracy", "error"):
-        ordinary = f", ordinarily {spread.mean:.4g}" if spread else ""
-        what = "Accuracy" if check == "accuracy" else "The mean absolute error"
-        return f"{what} {over} is {measurement.value:.4g}{ordinary}."
+    over = period(windows, context.evidence.hours)
+    if check == "error":
+        r2 = context.reference.limits.telling("r2", windows)
+        return f"The mean absolute error {over} is {_with_ends(found)}{_times(found, spread)}{_lead(numbers, r2)}."
+    if check == "accuracy":
+        return f"Accuracy {over} is {_with_ends(found)}{_points(found, spread)}."
+    if check == "ranking":
+        ordinary = f", ordinarily {spread.mean:.3f}" if spread else ""
+        return f"ROC AUC {over} is {_with_ends(found)}{ordinary}{_lead_over_chance(found, spread)}."
+    begin = f"{over[0].upper()}{over[1:]}"
+    if check == "bias":
+        ordinary = f", ordinarily {_too(spread.mean)}" if spread else ""
+        return f"{begin} it predicts {_too(found.value or 0.0)}{_size_ends(found)} on average{ordinary}."
     ordinary = f", ordinarily {spread.mean:.3f}" if spread else ""
     value = {name: number.value if number.value is not None else float("nan") for name, number in numbers.items()}
     rates = f"it predicted {value['mean_score']:.0%} and {value['base_rate']:.0%} came true"
     if check == "worse_than_average":
-        number = numbers["brier_skill"]
-        interval = f" [{number.low:.3f}, {number.high:.3f}]" if number.low is not None else ""
+        interval = f" [{found.low:.3f}, {found.high:.3f}]" if found.low is not None else ""
         worse = "worse" if value["brier_skill"] < 0 else "better"
         return (
-            f"{over[0].upper()}{over[1:]} the model does {worse} than always predicting the average: Brier skill"
+            f"{begin} the model does {worse} than always predicting the average: Brier skill"
             f" {value['brier_skill']:.3f}{interval}{ordinary}; {rates}."
         )
-    if check == "ranking":
-        return f"ROC AUC {over} is {value['roc_auc']:.3f}{ordinary}."
-    return f"{over[0].upper()}{over[1:]} {rates}: calibration {value['calibration']:+.3f}{ordinary}."
+    return f"{begin} {rates}: calibration {value['calibration']:+.3f}{ordinary}."
+
+
+def _with_ends(found: Measurement) -> str:
+    ends = f" [{found.low:.3g}, {found.high:.3g}]" if found.low is not None and found.high is not None else ""
+    return f"{found.value:.4g}{ends}"
+
+
+def _times(found: Measurement, spread: Spread | None) -> str:
+    """How a value that is bad when high compares with the ordinary one."""
+    if spread is None:
+        return ""
+    if spread.mean <= 0 or found.value is None:
+        return f", ordinarily {spread.mean:.4g}"
+    ratio = found.value / spread.mean
+    times = f"{ratio:.1f} times" if ratio >= _TIMES else f"{abs(ratio - 1):.0%} {'above' if ratio >= 1 else 'below'}"
+    return f", {times} the ordinary {spread.mean:.4g}"
+
+
+def _points(found: Measurement, spread: Spread | None) -> str:
+    if spread is None:
+        return ""
+    apart = 100 * ((found.value or 0.0) - spread.mean)
+    return f", {abs(apart):.1f} points {'above' if apart >= 0 else 'below'} the ordinary {spread.mean:.4g}"
+
+
+def _lead(numbers: Mapping[str, Measurement], ordinary: Spread | None) -> str:
+    """What is left of a regression's lead over always predicting the average."""
+    found = numbers.get("r2")
+    if found is None or found.value is None or ordinary is None or ordinary.mean <= max(found.value, 0.0):
+        return ""
+    return f"; {_left(found.value / ordinary.mean)} of its lead over always predicting the average is left"
+
+
+def _lead_over_chance(found: Measurement, ordinary: Spread | None) -> str:
+    if ordinary is None or found.value is None or ordinary.mean <= max(found.value, 0.5):
+        return ""
+    return f"; {_left((found.value - 0.5) / (ordinary.mean - 0.5))} of its lead over chance is left"
+
+
+def _left(share: float) -> str:
+    return f"{share:.0%}" if share > 0 else "nothing"
+
+
+def _too(bias: float) -> str:
+    return f"{abs(bias):.3g} too {'low' if bias < 0 else 'high'}"
+
+
+def _size_ends(found: Measurement) -> str:
+    """The interval of a bias, as it is told: without its sign, and with one only where it goes beyond 0."""
+    if found.low is None or found.high is None:
+        return ""
+    low, high = (-found.high, -found.low) if (found.value or 0.0) < 0 else (found.low, found.high)
+    return f" [{low:.3g}, {high:.3g}]"
 
 
 CHECKS: tuple[Check, ...] = (
-    *(built_in(name, partial(_number, name)) for names in _OF_TASK.values() for name in names),
+    *(built_in(name, partial(_number, name)) for name in _JUDGED),
     built_in("concept_drift", _concept),
 )

@@ -17,11 +17,12 @@ def fired(rule: CheckRule) -> Status:
 
 
 def few(check: str, subject: str, rule: CheckRule, rows: int, code: Code, what: str, windows: int) -> Finding:
-    """What a check comes to that has too few rows."""
-    message = f"Only {rows} {what}; {rule.min_rows} are needed."
+    """What a check comes to that has too few rows: see `monitoring.judge.too_few` for what becomes of it."""
+    message = f"Only {rows:,} {what}; {rule.min_rows:,} are needed."
     # a check that can only inform must not make a window unknown
     status = Status.INFO if rule.severity == "info" else Status.UNKNOWN
-    return Finding(check, subject, status, code, message, windows=windows)
+    counted = Measurement("rows", rows, rows, "low", what)
+    return Finding(check, subject, status, code, message, counted, limit=rule.min_rows, windows=windows)
 
 
 def too_many(check: str, rule: CheckRule, code: Code, hits: int, measured: Measurement, message: str) -> Finding:

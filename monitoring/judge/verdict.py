@@ -64,6 +64,7 @@ class Code(StrEnum):
     WORSE_THAN_AVERAGE = "worse_than_average"
     RANKING_WORSE = "ranking_worse"
     CALIBRATION_OFF = "calibration_off"
+    BIASED = "biased"
     ACCURACY_WORSE = "accuracy_worse"
     ERROR_LARGER = "error_larger"
     LOSS_HIGHER = "loss_higher"
@@ -76,7 +77,7 @@ class Code(StrEnum):
 
 
 PERFORMANCE_CHECKS = frozenset(
-    {"worse_than_average", "ranking", "calibration", "accuracy", "error", "loss", "segment_loss"}
+    {"worse_than_average", "ranking", "calibration", "bias", "accuracy", "error", "loss", "segment_loss"}
 )
 _ALWAYS = {"check", "subject", "status", "code", "message", "measurement", "baseline", "limit", "windows"}
 
@@ -207,7 +208,8 @@ class Verdict:
     @property
     def performance_status(self) -> Status:
         """The worst of the performance findings; `unknown` when none could be judged."""
-        return worst([finding.status for finding in self.findings if finding.about_performance])
+        about = [finding for finding in self.findings if finding.about_performance]
+        return worst([finding.status for finding in about if finding.code is not Code.TOO_FEW_LABELS])
 
     def to_json(self) -> dict[str, Any]:
         """As the body of a document."""

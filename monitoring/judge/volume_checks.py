@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from monitoring.config.checks import CheckRule
 from monitoring.judge.beyond import Every, Normal, predictive
 from monitoring.judge.context import Answers, Check, Context, built_in
+from monitoring.judge.evidence import Evidence
 from monitoring.judge.question import Question
 from monitoring.judge.rules import Topic, ask, beyond_limit, too_many
 from monitoring.judge.verdict import Code, Finding, Status
@@ -20,6 +21,7 @@ from monitoring.measure.traffic import Gap, Traffic
 _ENOUGH_WINDOWS = 5.0
 # A level that has lasted is no collapse; what comes back to this many times as much has not lasted
 _LASTING = 2.0
+_DAY, _MOST_SPANS = 24, 2
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _volumes_before(context: Context) -> list[float]:
     length = timedelta(hours=evidence.hours)
     rows: dict[int, int] = {}
     for name, count in evidence.trailing.hours.items():
-        back = (datetime.fromisoformat(f"{name.removesuffix('Z')}:00+00:00") - evidence.start) // length
+        back = (_moment(name) - evidence.start) // length
         if back < 0:
             rows[back] = rows.get(back, 0) + count
     found = (traffic.volume(count, evidence.start + back * length, evidence.hours) for back, count in rows.items())
@@ -147,6 +149,63 @@ def _gaps(context: Context, rule: CheckRule) -> Answers:
         family=family,
         kind="data",
     )
+
+
+def silent_hours(context: Context) -> str:
+    """When the window has no record though it always has some, for a sentence: `from 12:00 to 24:00`."""
+    evidence, traffic = context.evidence, context.reference.limits.traffic
+    if traffic is None or evidence.start is None:
+        return ""
+    hour = timedelta(hours=1)
+    spans: list[tuple[datetime, datetime]] = []
+    for name in traffic.gap(evidence.profile.hours, evidence.start, evidence.hours).hours:
+        moment = _moment(name)
+        # an hour that is empty now and then goes on with what is empty before it
+        if spans and all(_moment(other) < spans[-1][1] or _moment(other) > moment for other in evidence.profile.hours):
+            spans[-1] = (spans[-1][0], moment + hour)
+        else:
+            spans.append((moment, moment + hour))
+    if len(spans) > _MOST_SPANS:
+        count = sum((end - start) // hour for start, end in spans)
+        return f"in {count} hours from {_clock(spans[0][0], evidence)} to {_clock(spans[-1][1], evidence)}"
+    return " and ".join(f"from {_clock(start, evidence)} to {_clock(end, evidence)}" for start, end in spans)
+
+
+def _moment(name: str) -> datetime:
+    return datetime.fromisoformat(f"{name.removesuffix('Z')}:00+00:00")
+
+
+def _clock(moment: datetime, evidence: Evidence) -> str:
+    assert evidence.start is not None
+    if evidence.hours > _DAY:
+        return f"{moment:%Y-%m-%d %H:%M}"
+    hours = (moment - evidence.start) // timedelta(hours=1)
+    return f"{moment:%H:%M}" if hours < _DAY else "24:00"
+
+
+def empty_window(context: Context, start: datetime) -> tuple[float | None, float | None]:
+    """Of a window without any record: the rows that it ordinarily has, and the probability of none by chance.
+
+    That is (1 + L v)^(-1/v), with L rows to expect and the relative variance v of ordinary windows' rows: a negative
+    binomial variable. None where the baseline has never had records at such hours.
+
+    Args:
+        context: The window.
+        start: When it starts.
+    """
+    limits, hours = context.reference.limits, context.evidence.hours
+    traffic, spread = limits.traffic, limits.spread("volume", 1)
+    rows, variance = limits.rows, spread.deviation**2 if spread else None
+    if traffic is not None:
+        # of each of its hours, how often the baseline has had it
+        seen = replace(traffic, expected=traffic.seen).by_hour(start, hours)
+        rows = float(traffic.by_hour(start, hours)[seen > 0].sum())
+        variance = traffic.log_deviation**2
+    if not rows:
+        return None, None
+    if variance is None:
+        return rows, None
+    return rows, math.exp(-math.log1p(rows * variance) / variance if variance else -rows)
 
 
 def _gap_message(gap: Gap) -> str:

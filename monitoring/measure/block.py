@@ -9,15 +9,17 @@ from monitoring.measure import quality as data
 from monitoring.measure.binary import brier_skill, calibration
 from monitoring.measure.drift import drift as distance
 from monitoring.measure.measurement import Measurement
-from monitoring.measure.multiclass import accuracy
+from monitoring.measure.multiclass import accuracy, calibrations
 from monitoring.measure.ranking import roc_auc
-from monitoring.measure.regression import mae, r2
+from monitoring.measure.regression import bias, mae, r2
 from monitoring.profile import CategoricalProfile, NumericProfile, OutcomeProfile, WindowProfile
 from monitoring.profile.multiclass import MulticlassProfile
 from monitoring.profile.residuals import ResidualProfile
 
 # Between 0 and 1 whatever the unit, defined for both kinds of columns, nulls and new categories included
 DRIFT_STATISTIC = "jensen_shannon"
+# No more of them can be off by ten points, up or down, at once
+_MOST_CLASSES = 20
 
 
 def key(check: str, subject: str = "") -> str:
@@ -93,9 +95,10 @@ def faults(current: WindowProfile) -> dict[str, Measurement]:
 def outcome(outcomes: OutcomeProfile | MulticlassProfile | ResidualProfile) -> dict[str, Measurement]:
     """The performance measurements that checks judge, by check."""
     if isinstance(outcomes, MulticlassProfile):
-        return {"accuracy": accuracy(outcomes)}
+        by_class = calibrations(outcomes, _MOST_CLASSES)
+        return {"accuracy": accuracy(outcomes)} | {key("calibration", name): item for name, item in by_class.items()}
     if isinstance(outcomes, ResidualProfile):
-        return {"error": mae(outcomes), "r2": r2(outcomes)}
+        return {"error": mae(outcomes), "bias": bias(outcomes), "r2": r2(outcomes)}
     return {
         "worse_than_average": brier_skill(outcomes),
         "ranking": roc_auc(outcomes),

@@ -19,7 +19,7 @@ from monitoring.measure.multiclass import BETAS
 from monitoring.profile.fixed_point import BoolArray, FloatArray, IntArray
 from monitoring.profile.outcomes import LEAST_PROBABILITY
 
-Kind = Literal["share", "mean", "area", "known"]
+Kind = Literal["share", "mean", "area", "difference", "known"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Expected:
         rows: Rows that it is about.
         direction: The side that is bad.
         method: What it is, in words.
-        kind: Where it may lie: a share or an area between 0 and 1, a mean that is not negative; `known` does not
-            depend on labels.
+        kind: Where it may lie: a share or an area between 0 and 1, a mean that is not negative, a difference of
+            shares between -1 and 1; `known` does not depend on labels.
         gradient: How it moves with the expected rows i that have label j, of the rows in the sample; shape (m, c + 1).
             Rows may have any constant added.
     """
@@ -64,7 +64,7 @@ class ExpectedClasses:
     sample: IntArray
 
     def numbers(self) -> Iterator[Expected]:
-        """Every number but the calibration errors and the share of unknown labels.
+        """Every number but the expected calibration errors and the share of unknown labels.
 
         Those are about what the model's own probabilities are worth, which the calibration has replaced, and about
         classes that no reference has.
@@ -223,6 +223,28 @@ class ExpectedClasses:
                 mean = float(weight @ self._given[self._valid, j] / weight.sum()) if weight.sum() > 0 else None
                 method = f"mean score, class {name}"
                 yield Expected(f"mean_score:{name}", mean, self.scored, "both", method, "known", lambda: np.zeros(0))
+            yield self._calibration(j)
+
+    def _calibration(self, j: int) -> Expected:
+        """The mean probability of a class, or its share of the predictions, minus its share of the labels."""
+        name, scored = self.classes[j], self.scored > 0
+        weight = self._weight if scored else np.ones(len(self.rows))
+        given = self._given[:, j] if scored else self.rows.predictions == j
+        used = weight > 0
+        total = float(weight.sum())
+        method = f"{'mean score' if scored else 'share of predictions'} minus share of labels, class {name}"
+        value = float((weight[used] @ given[used] - self.labels[used, j].sum()) / total) if total > 0 else None
+
+        def gradient() -> FloatArray:
+            found = np.zeros((len(self.sample), len(self.classes) + 1))
+            found[:, j] = -1 / total
+            if scored:
+                valid = self._valid[self.sample]
+                found[~valid] = 0.0
+                found[valid, :-1] += (given[self.sample][valid, None] - (value or 0.0)) / total
+            return found
+
+        return Expected(f"calibration:{name}", value, int(used.sum()), "both", method, "difference", gradient)
 
 
 _CHUNK = 2**16

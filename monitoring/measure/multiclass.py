@@ -171,9 +171,44 @@ def calibration_errors(outcomes: MulticlassProfile) -> Iterator[Measurement]:
 
 
 def priors(outcomes: MulticlassProfile) -> Iterator[Measurement]:
-    """The share of each class among the labels, and its mean probability, as `base_rate:NAME`, `mean_score:NAME`."""
+    """The share of each class among the labels, its mean probability, and how far that is from what came true.
+
+    As `base_rate:NAME`, `mean_score:NAME` and `calibration:NAME`.
+    """
     for name, part in zip(outcomes.classes, outcomes.one_vs_rest, strict=True):
         for number in (binary.base_rate(part), binary.mean_score(part)):
             yield replace(number, name=f"{number.name}:{name}", method=f"{number.method}, class {name}")
+    yield from calibrations(outcomes).values()
     unknown = int(outcomes.confusion[:, -1].sum())
     yield proportion("unknown_labels", unknown, outcomes.rows, "high", "share of labels of no known class")
+
+
+def calibrations(outcomes: MulticlassProfile, most: int | None = None) -> dict[str, Measurement]:
+    """By class, its mean probability minus its share of the labels: below 0, more came true than was predicted.
+
+    Of a model without probabilities, the share of predictions that the class has minus its share of the labels.
+
+    Args:
+        outcomes: Labelled rows.
+        most: Only of so many classes, those with the most predictions and labels; None for all of them.
+
+    >>> profile = MulticlassProfile.of(("a", "b"), np.array([0, 0, 0, 1]), np.array([0, 1, 1, 1]))
+    >>> {name: number.value for name, number in calibrations(profile).items()}
+    {'a': 0.5, 'b': -0.5}
+    """
+    counts = outcomes.confusion
+    predicted, labelled, right = counts.sum(axis=1)[:-1], counts.sum(axis=0)[:-1], np.diag(counts)[:-1]
+    # ties by the order of the classes
+    largest = np.argsort(-(predicted + labelled), kind="stable")[:most].tolist()
+    found = {}
+    for place in sorted(largest):
+        name = outcomes.classes[place]
+        if outcomes.scored:
+            number = binary.calibration(outcomes.one_vs_rest[place])
+        else:
+            apart = float(predicted[place] - labelled[place])
+            squares = float(predicted[place] + labelled[place] - 2 * right[place])
+            method = "share of predictions minus share of labels"
+            number = mean_of("calibration", apart, squares, outcomes.rows, "both", method)
+        found[name] = replace(number, name=f"calibration:{name}", method=f"{number.method}, class {name}")
+    return found

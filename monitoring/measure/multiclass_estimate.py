@@ -35,7 +35,8 @@ def estimated(rows: ClassRows, calibration: ClassCalibration) -> dict[str, Measu
     Confidence-based performance estimation (Kivimäki et al., arXiv 2407.08649). It assumes that rows alike have the
     labels that they had in the reference, and tells nothing of a relation that has changed. The interval holds the
     number that the labels will give in 95 % of windows: they are drawn from the distributions, and the maps were
-    learned from a sample. Calibration errors and the share of unknown labels are left out: see `ExpectedClasses`.
+    learned from a sample. Expected calibration errors and the share of unknown labels are left out: see
+    `ExpectedClasses`.
 
     Args:
         rows: The rows of a window.
@@ -161,6 +162,8 @@ def _measured(number: Expected, variance: float, method: str) -> Measurement:
     about = (variance, number.rows, number.direction, method)
     if number.kind == "mean":
         return estimate(number.name, max(number.value, 0.0), *about, lowest=0.0)
+    if number.kind == "difference":
+        return estimate(number.name, number.value, *about, lowest=-1.0, highest=1.0)
     value = min(max(number.value, 0.0), 1.0)
     if number.kind == "area" and 0 < value < 1:
         return area(number.name, value, *about)

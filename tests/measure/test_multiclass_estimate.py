@@ -54,7 +54,7 @@ def test_intervals_of_estimates_hold_what_is_realised(given: bool) -> None:
         rows, _, realised = window(seed, given, shift=0.4)
         runs.append((estimated(rows, calibrations(given)[seed % 10]), realised))
     held = shares_held(runs)
-    assert len(held) == (25 if given else 19)
+    assert len(held) == (28 if given else 22)
     assert min(held.values()) >= 0.86, held
     assert 0.92 < np.mean(list(held.values())) < 0.99
 

@@ -160,7 +160,7 @@ def test_the_index_tells_the_open_incidents_of_each_model() -> None:
 
 
 def test_rows_of_a_release_without_incidents_are_read() -> None:
-    data = ModelRows("m", "", "day", (row("2024-01-11"),)).encode().replace(b'"incidents":null,', b"")
+    data = ModelRows("m", "", "day", (row("2024-01-11"),)).encode().replace(b'"incidents": null,', b"")
     assert b"incidents" not in data
     assert ModelRows.decode(data, "x").rows[0].incidents is None
 
