@@ -208,8 +208,8 @@ class Checks(Strict):
         CheckRule(severity="warn", tolerance=0.05, min_rows=_NUMBERS),
         description="Jensen-Shannon distance per feature. Inputs move all the time and models mostly do not mind: it"
         " warns only where rows are moving to where the baseline's loss is higher, or where that is not known, and"
-        " otherwise informs. 0.05: a shift of a normal number by an eighth of its deviation. What sampling alone adds to"
-        " the distance of few rows is in the test.",
+        " otherwise informs. 0.05: a shift of a normal number by an eighth of its deviation. The test knows how far few"
+        " rows are from the baseline by sampling alone.",
     )
     prediction_drift: CheckRule = Field(
         CheckRule(severity="warn", tolerance=0.05, min_rows=_NUMBERS),
@@ -271,7 +271,7 @@ class Checks(Strict):
         description="ROC AUC. `tolerance` is the share of the baseline's lead over chance (AUC - 0.5) that is lost.",
     )
     calibration: CheckRule = Field(
-        CheckRule(severity="warn", tolerance=0.1, min_rows=_NUMBERS),
+        CheckRule(severity="warn", tolerance=0.05, min_rows=_NUMBERS),
         description="Mean score minus the rate of positive labels. With several classes: of the class that is furthest"
         " off; without probabilities its share of the predictions minus its share of the labels.",
     )

@@ -127,8 +127,8 @@ def incident_fingerprint(model: str, check: str, subject: str, reference: str) -
 def sightings(verdict: Verdict) -> Sightings:
     """What a look says about incidents.
 
-    A window without any record is blind, and tells of its feed. Columns of one group are one finding, as bad as the worst of them. Of a finding that another one explains (a
-    column that is missing cannot drift), nothing is known.
+    Columns of one group are one finding, as bad as the worst of them. Of a finding that another one explains (a
+    column that is missing cannot drift), nothing is known. A window without any record tells of its feed alone.
 
     Args:
         verdict: The look's verdict.

@@ -1,8 +1,10 @@
 """How sure it is that a measurement is beyond what is ordinary, and beyond what matters.
 
 A drift or a loss counts when two things are sure at once: that ordinary windows hardly reach it, and that it is larger
-than its tolerance in spite of the few rows that it was measured on. Each is a test of its own, and the larger of their
-p-values is that of both (Berger, Multiparameter hypothesis testing and acceptance sampling, Technometrics 24, 1982).
+than its tolerance in spite of the few rows that it was measured on. Each is a test of its own, and all must reject
+(Berger, Multiparameter hypothesis testing and acceptance sampling, Technometrics 24, 1982). How rare a value is among
+ordinary windows is held against the alarm budget; that the tolerance is passed has to be 95 % sure: windows in which
+nothing is wrong are not at the tolerance, and to hold it to the budget too would only hide what is.
 """
 
 from __future__ import annotations
@@ -140,6 +142,34 @@ class Resemblance:
         return self.limit(level) + _POWER_Z * self.error
 
 
+# How sure it has to be that a tolerance is passed; how rare that is ordinarily is another question
+SURE = 0.05
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Whether a tolerance is surely passed: a fixed significance, since how often nothing is wrong decides elsewhere.
+
+    Attributes:
+        of_tolerance: The test of it.
+    """
+
+    of_tolerance: Test
+
+    def p_value(self, value: float) -> float:
+        """0 where it is sure."""
+        found = self.of_tolerance.p_value(value)
+        return found if found > SURE else 0.0
+
+    def limit(self, level: float) -> float:
+        """Upper quantile."""
+        return self.of_tolerance.limit(max(level, SURE))
+
+    def detectable(self, level: float) -> float:
+        """The limit and what sampling may take away again."""
+        return self.of_tolerance.detectable(max(level, SURE))
+
+
 @dataclass(frozen=True)
 class Every:
     """Several tests that must all reject.
@@ -191,13 +221,15 @@ def distance_test(found: Measurement, spread: Spread | None, tolerance: float, m
     if not n or not m or not found.freedom:
         return Every([Normal(tolerance, 0.0)], None, most)
     error = 1 / math.sqrt(8 * math.log(2) * n * m / (n + m))
+    ordinary: Test
     tolerated = Resemblance(tolerance, found.freedom, n, m, error, found.reciprocals)
     if spread is None or spread.independent < LEAST_BLOCKS or not _varies(spread, found.freedom):
-        return Every([tolerated], replace(tolerated, tolerance=0.0), most)
+        ordinary = replace(tolerated, tolerance=0.0)
+        return Every([Beyond(tolerated), ordinary], ordinary, most)
     here = math.sqrt(max(spread.square - spread.noise**2, 0.0) + sampling_square(found))
     moved = math.log(here / math.sqrt(spread.square)) if here else 0.0
     ordinary = Logistic(predictive(spread.logit_mean + moved, spread.logit_deviation, spread.independent))
-    return Every([tolerated, ordinary], ordinary, most)
+    return Every([Beyond(tolerated), ordinary], ordinary, most)
 
 
 def _varies(spread: Spread, freedom: int) -> bool:
@@ -214,14 +246,15 @@ def share_test(found: Measurement, spread: Spread | None, tolerance: float, most
     mean = spread.mean if spread else 0.0
     allowed = min(mean + tolerance, most)
     rows = max(found.rows, 1)
-    tests: list[Test] = [Normal(allowed, math.sqrt(max(allowed * (1 - allowed), 1 / rows) / rows))]
+    certain = Normal(allowed, math.sqrt(max(allowed * (1 - allowed), 1 / rows) / rows))
+    tests: list[Test] = [certain]
     ordinary: Test | None = None
     if spread is not None and spread.independent >= LEAST_BLOCKS:
         sampling = mean * (1 - mean)
         more = max(sampling / rows - sampling / max(spread.rows, 1.0), 0.0)
         deviation = math.sqrt(spread.deviation**2 + more)
         ordinary = predictive(mean, deviation, spread.independent, error=math.sqrt(max(sampling, 1 / rows) / rows))
-        tests.append(ordinary)
+        tests = [Beyond(certain), ordinary]
     return Every(tests, ordinary, most)
 
 
@@ -241,7 +274,7 @@ def number_test(found: Measurement, spread: Spread | None, tolerance: float, *, 
     ordinary: Test | None = None
     if spread is not None and spread.independent >= LEAST_BLOCKS:
         ordinary = predictive(mean, widened(spread, found, error), spread.independent, error=error)
-        tests.append(ordinary)
+        tests = [Beyond(tests[0]), ordinary]
     return Every(tests, ordinary)
 
 

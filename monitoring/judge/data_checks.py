@@ -9,6 +9,7 @@ from functools import partial
 from monitoring.config.checks import CheckRule
 from monitoring.judge.beyond import Every, share_test
 from monitoring.judge.context import Answers, Check, Context, built_in
+from monitoring.judge.family import share_of
 from monitoring.judge.harm import impact_of, is_harmless
 from monitoring.judge.question import Question
 from monitoring.judge.rules import Topic, ask, beyond_limit, few, fired, too_many
@@ -171,21 +172,21 @@ def _scale(context: Context, rule: CheckRule) -> Answers:
 
 
 def _scale_message(name: str, share: float, mean: float, usual: float) -> str:
-    times = f", about {_round(mean / usual)} times" if mean * usual > 0 else ""
+    times = f", about {_plain(mean / usual, 2)} times" if mean * usual > 0 else ""
     return (
-        f"{name}: {share:.1%} of the values are outside the baseline's range; their mean is {mean:,.4g},"
-        f" ordinarily {usual:,.4g}{times}: has its unit changed?"
+        f"{name}: {share:.1%} of the values are outside the baseline's range; their mean is {_plain(mean, 4)},"
+        f" ordinarily {_plain(usual, 4)}{times}: has its unit changed?"
     )
 
 
-def _round(ratio: float) -> str:
-    """To two digits, without a power of ten where it is long but readable.
+def _plain(value: float, digits: int) -> str:
+    """A number to some digits, without a power of ten where it can be read without.
 
-    >>> _round(1003.2), _round(0.00123), _round(2.54e12)
-    ('1,000', '0.0012', '2.5e+12')
+    >>> _plain(1003.2, 2), _plain(-50123.4, 4), _plain(0.00123, 2), _plain(2.54e12, 2)
+    ('1,000', '-50,120', '0.0012', '2.5e+12')
     """
-    two = float(f"{ratio:.2g}")
-    return f"{two:,.0f}" if 10 <= two < _LONG else f"{two:.2g}"
+    rounded = f"{value:.{digits}g}"
+    return f"{float(rounded):,.0f}" if 10 ** (digits - 1) <= abs(value) < _LONG else rounded
 
 
 def _faults(
@@ -277,10 +278,13 @@ def _staleness(context: Context, rule: CheckRule) -> Answers:
 
 def _share(context: Context, rule: CheckRule, topic: Topic, found: Measurement) -> Answers:
     """A share of rows that is bad when it is higher than ordinary."""
-    if found.rows < rule.min_rows or found.value is None:
-        yield few(topic.check, topic.subject, rule, found.rows, Code.TOO_FEW_ROWS, "rows", topic.windows)
-        return
     spread = context.reference.limits.telling(block.key(topic.check, topic.subject), topic.windows)
+    test = share_test(found, spread, rule.tolerance, _CEILING)
+    if found.rows < rule.min_rows or found.value is None:
+        unknown = few(topic.check, topic.subject, rule, found.rows, Code.TOO_FEW_ROWS, "rows", topic.windows)
+        level = share_of(context.config.alarms, Status(rule.severity), "data", context.evidence.hours)
+        yield replace(unknown, detectable=test.detectable(level) if found.rows else None)
+        return
     mean = spread.mean if spread else 0.0
     about = f"{topic.subject}: " if topic.subject else ""
     say = f"{about}{found.method} is {found.value:.3g} (ordinary {mean:.3g}, limit {{limit}})."
@@ -291,7 +295,7 @@ def _share(context: Context, rule: CheckRule, topic: Topic, found: Measurement) 
     # where most rows are of a kind that the model never saw, its loss of the nearest ones says nothing
     spared = rule.severity == "warn" and found.value <= _MOST and is_harmless(context, topic.impact)
     severity = Status.INFO if spared else None
-    yield ask(topic, rule, found, share_test(found, spread, rule.tolerance, _CEILING), mean, say, severity=severity)
+    yield ask(topic, rule, found, test, mean, say, severity=severity)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from monitoring.config.checks import Alarms
@@ -17,6 +17,9 @@ MONTH_HOURS = 30 * 24
 # How the budget of a severity is shared out: `watch` is for the alarms that watch the loss from window to window
 _SHARES = {"watch": 0.5, "performance": 0.25, "data": 0.25}
 _SHARES_WITH_DRIFT = {"watch": 0.25, "performance": 0.25, "data": 0.25, "drift": 0.25}
+_SHARES_OF_INFO = {"watch": 0.1, "performance": 0.2, "data": 0.1, "drift": 0.6}
+# What is not rare enough to warn of may still be told
+_TOLD_TOO = ("drift", "performance")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def share_of(alarms: Alarms, family: Status, kind: str, hours: int) -> float:
     0.125
     """
     shares = _SHARES if family is Status.FAIL and kind in _SHARES else _SHARES_WITH_DRIFT
+    if family is Status.INFO:
+        shares = _SHARES_OF_INFO
     return shares[kind] * budget(alarms, family) * hours / MONTH_HOURS
 
 
@@ -107,16 +112,23 @@ def settle(
     for place, item in enumerate(found):
         if isinstance(item, Question):
             places[item.family, item.kind].append(place)
+            if item.family is Status.WARN and item.kind in _TOLD_TOO:
+                places[Status.INFO, item.kind].append(place)
     families = {}
-    for (severity, kind), members in sorted(places.items()):
-        asked = [item for place in members if isinstance(item := found[place], Question)]
+    questions = dict(enumerate(found))
+    # those that may be told are answered first, and again if they are rare enough to warn of
+    for (severity, kind), members in sorted(places.items(), key=lambda item: (item[0][0] is not Status.INFO, item[0])):
+        asked = [item for place in members if isinstance(item := questions[place], Question)]
         name = f"{severity} {kind}"
         level = level_of(alarms, severity, kind, hours, rejected.get(name, ()))
         levels = levels_by_group([q.p_value for q in asked], [q.hypothesis for q in asked], level)
         lasting = level_of(alarms, severity, kind, hours)
         families[name] = _family(asked, levels, level, lasting, hours, budget(alarms, severity))
         for place, question, share in zip(members, asked, levels, strict=True):
-            found[place] = question.answer(share)
+            told = found[place]
+            if isinstance(told, Question) or question.p_value <= share or told.status is Status.OK:
+                weaker = replace(question, severity=Status.INFO) if severity is Status.INFO else question
+                found[place] = weaker.answer(share)
     return [item for item in found if isinstance(item, Finding)], families
 
 

@@ -66,7 +66,8 @@ def judge(look: Look, evidence: Evidence, reference: Reference | None, config: M
     families: dict[str, Family] = {}
     entries, suppressed = in_force(config.calendar, look.window), ""
     if evidence.profile.rows == 0:
-        findings = [_no_data(evidence, look, reference and Context(evidence, reference, config), entries)]
+        context = Context(evidence, reference, config) if reference else None
+        findings = [_no_data(evidence, look, context, entries)]
     elif reference is None:
         hint = f"Make one with `model-monitor baseline {config.name}`."
         findings = [
@@ -132,9 +133,7 @@ def _leading(finding: Finding) -> tuple[int, int, float]:
     return _ORDER[finding.status], place, finding.p_value or 0.0
 
 
-def _no_data(
-    evidence: Evidence, look: Look, context: Context | None, entries: tuple[CalendarEntry, ...]
-) -> Finding:
+def _no_data(evidence: Evidence, look: Look, context: Context | None, entries: tuple[CalendarEntry, ...]) -> Finding:
     """The finding of a window without a record that could be read.
 
     It has a p-value where the baseline tells how rare that is, and the calendar knows of no reason for it.

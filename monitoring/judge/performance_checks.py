@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from monitoring.config.checks import CheckRule
-from monitoring.judge.beyond import Every, Normal, error_of, number_test
+from monitoring.judge.beyond import LEAST_BLOCKS, Beyond, Every, Normal, error_of, number_test, predictive, widened
 from monitoring.judge.context import Answers, Check, Context, built_in
 from monitoring.judge.evidence import Evidence
 from monitoring.judge.family import settle
@@ -175,9 +175,9 @@ def _furthest_class(context: Context, rule: CheckRule, span: _Span) -> Finding |
     for name, item in found.items():
         spread = limits.telling(name, windows)
         if spread is not None:
-            low, say = _is_low("calibration", item, spread), partial(_class_message, name, span.numbers, over)
+            low, sentence = _is_low("calibration", item, spread), partial(_class_message, name, span.numbers, over)
             test = replace(number_test(item, spread, rule.tolerance, low=low), sides=2)
-            asked.append(replace(ask(topic, rule, item, test, spread.mean, "", low=low), say=say))
+            asked.append(replace(ask(topic, rule, item, test, spread.mean, "", low=low), say=sentence))
     if asked:
         return either(asked)
     message = _class_message(furthest, span.numbers, over)
@@ -208,7 +208,10 @@ def _test(
     if check == "worse_than_average":
         # not what is ordinary counts, but what a model is for; it varies as ordinary windows do
         deviation = max(error_of(found), spread.deviation if spread else 0.0)
-        return Every([Normal(rule.tolerance, deviation, error=error_of(found))])
+        usual = None
+        if spread is not None and spread.independent >= LEAST_BLOCKS:
+            usual = predictive(-spread.mean, widened(spread, found, error_of(found)), spread.independent)
+        return Every([Normal(rule.tolerance, deviation, error=error_of(found))], usual)
     size = context.reference.limits.telling("error", windows) if check == "bias" else spread
     if spread is None or size is None:
         return None
@@ -243,9 +246,15 @@ def _gap_question(
     evidence = context.evidence
     if found is None or found.value is None or found.standard_error is None or found.rows < rule.min_rows:
         return None
-    gap = among_windows(found, context.reference.limits.telling("concept_drift", windows))
+    spread = context.reference.limits.telling("concept_drift", windows)
+    gap = among_windows(found, spread)
     margin = rule.tolerance * (evidence.ordinary_loss or 0.0)
-    test = Every([Normal(margin, gap.standard_error or 0.0, error=found.standard_error)])
+    certain = Beyond(Normal(margin, gap.standard_error or 0.0, error=found.standard_error))
+    usual = Normal(0.0, found.standard_error)
+    if spread is not None and spread.independent >= LEAST_BLOCKS:
+        deviation = max(found.standard_error, widened(spread, found, found.standard_error))
+        usual = predictive(0.0, deviation, spread.independent, error=found.standard_error)
+    test = Every([certain, usual], usual)
     topic = Topic("concept_drift", subject, Code.CONCEPT_DRIFT, windows, kind="performance")
     question = ask(topic, rule, gap, test, 0.0, "")
     return replace(question, say=partial(_concept_message, subject, gap, evidence, windows))
@@ -305,7 +314,7 @@ def _message(
     begin = f"{over[0].upper()}{over[1:]}"
     if check == "bias":
         ordinary = f", ordinarily {_too(spread.mean)}" if spread else ""
-        return f"{begin} it predicts {_too(found.value or 0.0)}{_size_ends(found)} on average{ordinary}."
+        return f"{begin} it predicts {_too(found.value or 0.0, _ends_of_size(found))} on average{ordinary}."
     ordinary = f", ordinarily {spread.mean:.3f}" if spread else ""
     value = {name: number.value if number.value is not None else float("nan") for name, number in numbers.items()}
     rates = f"it predicted {value['mean_score']:.0%} and {value['base_rate']:.0%} came true"
@@ -360,12 +369,12 @@ def _left(share: float) -> str:
     return f"{share:.0%}" if share > 0 else "nothing"
 
 
-def _too(bias: float) -> str:
-    return f"{abs(bias):.3g} too {'low' if bias < 0 else 'high'}"
+def _too(bias: float, ends: str = "") -> str:
+    return f"{abs(bias):.3g}{ends} too {'low' if bias < 0 else 'high'}"
 
 
-def _size_ends(found: Measurement) -> str:
-    """The interval of a bias, as it is told: without its sign, and with one only where it goes beyond 0."""
+def _ends_of_size(found: Measurement) -> str:
+    """The interval of a bias as it is told: of its size, below 0 only where it may be to the other side."""
     if found.low is None or found.high is None:
         return ""
     low, high = (-found.high, -found.low) if (found.value or 0.0) < 0 else (found.low, found.high)

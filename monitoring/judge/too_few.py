@@ -78,12 +78,21 @@ def _one(check: str, what: str, items: Sequence[Finding], context: Context, *, t
         subject="",
         status=Status.INFO if told or all(item.status is Status.INFO for item in items) else Status.UNKNOWN,
         code=items[0].code,
-        message=f"Only {count} {what}{where}; {number} more ({named}), {needed:,} at least.",
+        message=f"Only {count} {what}{where}; {number} more ({named}), {needed:,} at least.{_smallest(items)}",
         measurement=Measurement(check, counts[0], counts[0], "low", what),
         limit=needed,
         windows=most,
         folded=names,
     )
+
+
+def _smallest(items: Sequence[Finding]) -> str:
+    """What could have been found in so few rows, for a sentence; empty where that is not known."""
+    known = [(item.detectable, item.check) for item in items if item.detectable is not None]
+    if not known:
+        return ""
+    share, check = min(known)
+    return f" In so few, {check} would be found from a share of {share:.0%} on."
 
 
 def _name(item: Finding) -> str:

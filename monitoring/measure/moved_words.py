@@ -67,23 +67,25 @@ def shares_moved(now: Mapping[str, float], before: Mapping[str, float]) -> Moved
     apart = {name: round(now.get(name, 0.0) - before.get(name, 0.0), 9) for name in {*now, *before}}
     ranked = sorted((name for name in apart if apart[name]), key=lambda name: (-abs(apart[name]), name))
     told = [name for name in ranked[:_NAMED] if abs(apart[name]) >= _SHARE] or ranked[:1]
-    new = [name for name in ranked if not before.get(name)]
-    gone = [name for name in ranked if not now.get(name)]
+    new = {name: now[name] for name in ranked if not before.get(name)}
+    gone = {name: before[name] for name in ranked if not now.get(name)}
     pairs = (_pair(_short(name), now.get(name, 0.0), before.get(name, 0.0)) for name in told)
     details = [", ".join(pairs)] if told else []
     for word, names in (("new", new), ("gone", gone)):
         rest = [name for name in names if name not in told]
         if rest:
             details.append(f"{word}: {_some(rest)}")
-    return Moved(_verb(told, new, gone), tuple(details))
+    return Moved(_verb(new, gone), tuple(details))
 
 
-def _verb(told: list[str], new: list[str], gone: list[str]) -> str:
-    if any(name in gone for name in told):
+def _verb(new: Mapping[str, float], gone: Mapping[str, float]) -> str:
+    """The verb, from the shares of new categories, and from those that vanished ones had."""
+    came, went = sum(new.values()), sum(gone.values())
+    if max(came, went) < _SHARE:
+        return "changed"
+    if went >= came:
         return "lost a category" if len(gone) == 1 else f"lost {len(gone)} categories"
-    if any(name in new for name in told):
-        return "has a new category" if len(new) == 1 else f"has {len(new)} new categories"
-    return "changed"
+    return "has a new category" if len(new) == 1 else f"has {len(new)} new categories"
 
 
 def _shares(column: CategoricalProfile) -> dict[str, float]:

@@ -67,6 +67,7 @@ CHECK_WORDS: Mapping[str, str] = {
     "worse_than_average": "Skill against the average",
     "ranking": "Ranking",
     "calibration": "Calibration",
+    "bias": "Bias",
     "accuracy": "Accuracy",
     "error": "Size of errors",
     "loss": "Loss, window after window",
@@ -125,7 +126,7 @@ MAIN_NUMBERS: Mapping[Task, tuple[str, ...]] = {
 CHECK_OF: Mapping[Task, Mapping[str, str]] = {
     "binary": {"brier_skill": "worse_than_average", "roc_auc": "ranking", "calibration": "calibration"},
     "multiclass": {"accuracy": "accuracy"},
-    "regression": {"mae": "error"},
+    "regression": {"mae": "error", "bias": "bias"},
 }
 STAGE_WORDS: Mapping[str, str] = {
     "unknown": "Unknown",

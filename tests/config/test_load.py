@@ -66,7 +66,7 @@ def test_a_good_file_and_its_defaults(write: Write) -> None:
     assert list(config.columns.features.items()) == [("amount", "numeric"), ("country", "categorical")]
     assert config.policy.retrain is not None
     assert config.policy.retrain.confirm == (3, 5)
-    assert config.checks.nulls == CheckRule(severity="fail", limit="baseline", tolerance=0.1, min_rows=200)
+    assert config.checks.nulls == CheckRule(severity="fail", limit="baseline", tolerance=0.1, min_rows=50)
     assert (config.labels, config.trailing_windows, config.dag_id) == (None, 7, "monitor_toy")
 
 
@@ -234,7 +234,7 @@ def test_aliases_of_aliases_are_not_walked_for_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize("off", ["off", "Off", "no", "'off'"])
 def test_a_check_is_turned_off_as_yaml_spells_it(write: Write, off: str) -> None:
     config = load_model(write(("policy:", f"checks:\n  ranking: {{severity: {off}}}\npolicy:")))
-    assert config.checks.ranking == CheckRule(severity="off", tolerance=0.25)
+    assert config.checks.ranking == CheckRule(severity="off", tolerance=0.25, min_rows=100)
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,20 @@ def test_a_window_without_data_or_baseline_is_blind(code: Code, blind: bool) -> 
     assert found.blind is blind
     [(key, hit)] = sightings(_verdict(_drift("a", Status.WARN))).hits.items()
     assert found.marks.letter(key, hit) == ("" if blind else ".")
+
+
+@pytest.mark.parametrize(("p_value", "level", "seen"), [(1e-9, 4e-4, True), (0.01, 4e-4, False), (None, None, False)])
+def test_a_window_without_records_is_a_broken_feed_and_nothing_else(
+    p_value: float | None, level: float | None, seen: bool
+) -> None:
+    nothing = Finding("data", "", Status.UNKNOWN, Code.NO_DATA, "There are none.", p_value=p_value, level=level)
+    found = sightings(_verdict(nothing))
+    key = incident_fingerprint("toy", "feed", "", "")
+    assert list(found.hits) == ([key] if seen else [])
+    assert found.blind
+    half = Finding("feed", "", Status.FAIL, Code.FEED_BROKEN, "Half of it is missing.")
+    [(same, hit)] = sightings(_verdict(half)).hits.items()
+    assert same == key
+    assert found.marks.letter(key, hit) == ("f" if seen else "")
+    [(other, drifted)] = sightings(_verdict(_drift("a", Status.WARN))).hits.items()
+    assert found.marks.letter(other, drifted) == ""

@@ -34,7 +34,7 @@ def test_what_is_suppressed_informs_and_says_why(make_bench: Make, moved: Any) -
     found = _of(verdict, "feature_drift", "amount")
     assert before.status is Status.WARN
     assert (found.status, found.code, found.suppressed) == (Status.INFO, before.code, "Closed")
-    assert found.message.startswith("amount, on this day: Jensen-Shannon distance")
+    assert found.message.startswith("amount rose on this day: mean 88, ordinarily 50;")
     assert found.message.endswith("). This would warn, but for the calendar: Closed.")
     assert verdict.calendar == ("Closed",)
     assert "Suppressed for Closed: feature_drift" in verdict.headline

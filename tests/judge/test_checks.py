@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from monitoring.judge import Code, Finding, Status, Verdict
-from monitoring.judge.beyond import error_of
+from monitoring.judge.beyond import error_of, number_test
 from monitoring.judge.limits import Spread
 from monitoring.measure import Measurement
 from monitoring.measure.concept import Diagnosis
@@ -101,8 +101,6 @@ CASES: list[tuple[Code, Spoil, str, str, Status]] = [
     (Code.WORSE_THAN_AVERAGE, _opposite, "worse_than_average", "", Status.FAIL),
     (Code.RANKING_WORSE, _opposite, "ranking", "", Status.WARN),
     (Code.CALIBRATION_OFF, _shift, "calibration", "", Status.WARN),
-    (Code.TOO_FEW_ROWS, lambda rows: _cut(rows, slice(199)), "nulls", "amount", Status.UNKNOWN),
-    (Code.TOO_FEW_LABELS, _first(201, "label", None), "ranking", "", Status.UNKNOWN),
     (Code.WITHIN_LIMITS, lambda _: None, "schema", "", Status.OK),
 ]
 
@@ -154,12 +152,64 @@ def test_no_data_is_unknown(make_bench: Make, rows: Any) -> None:
     _cut(rows, slice(0))
     verdict = make_bench().judge(rows)
     assert (verdict.status, verdict.findings[0].code) == (Status.UNKNOWN, Code.NO_DATA)
-    assert verdict.headline == "There are no records for 2024-01-11."
+    assert verdict.headline == "There are no records for 2024-01-11; such a window ordinarily has about 400."
     unreadable = make_bench().judge(rows, quarantined=7)
     assert (unreadable.status, unreadable.headline) == (
         Status.UNKNOWN,
-        "None of the 7 records of 2024-01-11 could be read.",
+        "None of the 7 records of 2024-01-11 could be read; such a window ordinarily has about 400.",
     )
+    assert make_bench().judge(rows, reference=None).headline == "There are no records for 2024-01-11."
+
+
+def _with_hours(bench: Any, rows: Any, *names: str) -> Any:
+    """The records of earlier windows."""
+    return replace(rows.profile(bench.config), hours=dict.fromkeys(names, 5))
+
+
+def test_how_long_nothing_has_come_is_told(make_bench: Make, rows: Any) -> None:
+    bench = make_bench()
+    ends = {
+        "2024-01-10T22Z": "has about 400. The last ones are of 2024-01-10.",
+        "2024-01-08T03Z": "has about 400. The last ones are of 2024-01-08: 3 windows in a row have none.",
+    }
+    earlier = {last: _with_hours(bench, rows, "2024-01-07T00Z", last) for last in ends}
+    _cut(rows, slice(0))
+    for last, end in ends.items():
+        assert bench.judge(rows, trailing=earlier[last]).headline.endswith(end)
+
+
+def test_how_rare_a_window_without_records_is(make_bench: Make, rows: Any) -> None:
+    _cut(rows, slice(0))
+    bench = make_bench()
+    found = bench.judge(rows).findings[0]
+    assert (found.baseline, found.p_value is not None, found.level is not None) == (400.0, True, True)
+    assert found.p_value < found.level
+    traffic = bench.limits.traffic
+    # (1 + 400)^-1: where windows differ so much, none at all is no wonder
+    wild = replace(bench.limits, traffic=replace(traffic, log_deviation=1.0))
+    assert bench.judge(rows, replace(bench.reference, limits=wild)).findings[0].p_value == pytest.approx(1 / 401)
+    untimed = replace(bench.limits, traffic=None)
+    deviation = untimed.spread("volume", 1).deviation
+    expected = (1 + 400 * deviation**2) ** (-1 / deviation**2) if deviation else math.exp(-400)
+    of_rows = bench.judge(rows, replace(bench.reference, limits=untimed)).findings[0]
+    assert of_rows.p_value == pytest.approx(expected)
+    never = replace(bench.limits, traffic=replace(traffic, seen=(0,) * 24))
+    closed = bench.judge(rows, replace(bench.reference, limits=never))
+    assert closed.headline == "There are no records for 2024-01-11; the baseline has none at such hours either."
+    assert closed.findings[0].p_value is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"checks": {"feed": {"severity": "warn"}}},
+        {"calendar": [{"name": "closed", "from": "2024-01-11", "effect": "suppress"}]},
+    ],
+)
+def test_a_window_without_records_that_nobody_minds(make_bench: Make, rows: Any, changed: dict[str, Any]) -> None:
+    _cut(rows, slice(0))
+    found = make_bench(**changed).judge(rows).findings[0]
+    assert (found.code, found.p_value) == (Code.NO_DATA, None)
 
 
 def test_no_baseline_is_unknown_and_the_numbers_are_there(make_bench: Make, rows: Any) -> None:
@@ -191,16 +241,6 @@ def test_a_broken_column_does_not_stop_the_others(make_bench: Make, rows: Any) -
     assert _finding(verdict, "nulls", "country").code is Code.NULLS_INCREASED
     assert _finding(verdict, "ranking").status is Status.OK
     assert not [item for item in verdict.findings if (item.check, item.subject) == ("nulls", "amount")]
-
-
-def test_too_few_rows_are_unknown_unless_a_check_only_informs(make_bench: Make, few: Any) -> None:
-    verdict = make_bench(checks={"volume": {"severity": "off"}}).judge(few)
-    assert verdict.status is Status.UNKNOWN
-    assert _finding(verdict, "nulls", "amount").message == "Only 30 rows; 200 are needed."
-    assert _finding(verdict, "feature_drift", "amount").status is Status.UNKNOWN
-    informs = make_bench(checks={"feature_drift": {"severity": "info"}}).judge(few)
-    assert _finding(informs, "feature_drift", "amount").status is Status.INFO
-    assert _finding(verdict, "ranking").code is Code.TOO_FEW_LABELS
 
 
 def test_labels_of_one_class_are_unknown(make_bench: Make, rows: Any) -> None:
@@ -330,7 +370,7 @@ def test_verdicts_survive_json(make_bench: Make, rows: Any) -> None:
 def test_a_gap_that_ordinary_blocks_have_is_no_concept_drift(make_bench: Make, rows: Any) -> None:
     bench = make_bench()
     deviation = bench.limits.telling("concept_drift", 1).deviation
-    for times, status in ((2.0, Status.OK), (5.0, Status.WARN)):
+    for times, status in ((0.5, Status.OK), (2.0, Status.INFO), (5.0, Status.WARN)):
         gap = 0.05 * 0.2 + times * deviation  # beyond what does not matter
         found = _finding(bench.judge(rows, **_concept(gap, error=deviation / 100)), "concept_drift")
         assert found.status is status
@@ -341,7 +381,7 @@ def test_a_gap_that_ordinary_blocks_have_is_no_concept_drift(make_bench: Make, r
 def test_segments_answer_for_themselves_and_share_the_level(make_bench: Make, rows: Any) -> None:
     bench = make_bench()
     deviation = bench.limits.telling("concept_drift", 1).deviation
-    bad, fair, small = (_gap(times * deviation, deviation, n) for times, n in ((7, 400), (2, 400), (7, 199)))
+    bad, fair, small = (_gap(times * deviation, deviation, n) for times, n in ((7, 400), (2, 400), (7, 99)))
     gaps = {"country=at": bad, "country=ch": fair, "country=li": small}
     verdict = bench.judge(rows, **_concept(0.0, segment_gaps=gaps))
     found = {item.subject: item for item in verdict.findings if item.check == "concept_drift"}
@@ -364,9 +404,12 @@ def test_concept_drift_says_what_was_diagnosed(make_bench: Make, rows: Any) -> N
 
 
 def test_of_few_labels_nothing_is_said_of_the_relation(make_bench: Make, rows: Any) -> None:
-    changes = _concept(0.2) | {"concept_gap": _gap(0.2, 0.001, 199)}
-    found = _finding(make_bench().judge(rows, **changes), "concept_drift")
-    assert (found.code, found.status) == (Code.TOO_FEW_LABELS, Status.UNKNOWN)
+    changes = _concept(0.2) | {"concept_gap": _gap(0.2, 0.001, 99)}
+    verdict = make_bench().judge(rows, **changes)
+    found = _finding(verdict, "labels")
+    assert (found.code, found.status, found.folded) == (Code.TOO_FEW_LABELS, Status.INFO, ("concept_drift",))
+    assert found.message == "Only 99 labelled rows in this window; 1 check needs more (concept_drift), 100 at least."
+    assert "concept_drift" not in {item.check for item in verdict.findings}
 
 
 @pytest.mark.parametrize(("share", "status"), [(0.86, Status.OK), (0.76, Status.FAIL)])
@@ -377,7 +420,72 @@ def test_accuracy_of_several_classes(make_bench: Make, rows: Any, share: float, 
     bench.limits.spreads["accuracy"] = (Spread(0.9, 0.01, 20, 20.0, 400.0),)
     found = _finding(bench.judge(rows, realised=numbers, trailing_realised=numbers), "accuracy")
     assert (found.status, found.about_performance) == (status, True)
-    assert found.message == f"Accuracy on this day is {share}, ordinarily 0.9."
+    ends = f"{numbers['accuracy'].low:.3g}, {numbers['accuracy'].high:.3g}"
+    below = f"{90 - 100 * share:.1f} points below the ordinary 0.9"
+    assert found.message == f"Accuracy on this day is {share} [{ends}], {below}."
+
+
+def _shares(u: float, predicted: float, given: bool) -> dict[str, Measurement]:
+    """400 rows of which a share is predicted as `u`, and another share is."""
+    labels = np.where(np.arange(400) < u * 400, 0, 1)
+    predictions = np.where(np.arange(400) < predicted * 400, 0, 1)
+    p = np.tile([predicted, 1 - predicted, 0.0], (400, 1)) if given else None
+    return performance(MulticlassProfile.of(("u", "{v}", "w"), predictions, labels, p))
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(
+    ("true", "predicted", "status"),
+    [(0.45, 0.25, Status.WARN), (0.25, 0.45, Status.WARN), (0.33, 0.25, Status.OK), (0.25, 0.25, Status.OK)],
+)
+def test_calibration_of_several_classes(
+    make_bench: Make, rows: Any, true: float, predicted: float, status: Status, given: bool
+) -> None:
+    bench = make_bench(columns={"task": "multiclass", "prediction": "answer"})
+    numbers = _shares(true, predicted, given)
+    for name in ("u", "{v}", "w"):
+        bench.limits.spreads[f"calibration:{name}"] = (Spread(0.0, 0.01, 20, 20.0, 400.0),)
+    found = _finding(bench.judge(rows, realised=numbers, trailing_realised=numbers), "calibration")
+    assert (found.status, found.subject) == (status, "")
+    assert found.code is (Code.CALIBRATION_OFF if status is Status.WARN else Code.WITHIN_LIMITS)
+    if status is Status.WARN:
+        # both classes are as far off; whichever of them speaks says what it is of
+        name = found.measurement.name.partition(":")[2] if found.measurement else ""
+        shares = (predicted, true) if name == "u" else (1 - predicted, 1 - true)
+        assert found.message.startswith(f"{name}, on this day: predicted {shares[0]:.0%}, came true {shares[1]:.0%} (")
+        assert found.message.endswith(" points).")
+
+
+def test_each_class_is_held_against_what_it_ordinarily_is(make_bench: Make, rows: Any) -> None:
+    bench = make_bench(columns={"task": "multiclass", "prediction": "answer"})
+    numbers = _shares(0.45, 0.25, given=False)
+    for name, usual in (("u", -0.2), ("{v}", 0.2)):
+        bench.limits.spreads[f"calibration:{name}"] = (Spread(usual, 0.01, 20, 20.0, 400.0),)
+    changes = {"realised": numbers, "trailing_realised": numbers}
+    assert _finding(bench.judge(rows, **changes), "calibration").status is Status.OK
+    even = _shares(0.25, 0.25, given=False)
+    found = _finding(bench.judge(rows, realised=even, trailing_realised=even), "calibration")
+    assert found.status is Status.WARN
+    one = replace(number_test(even["calibration:u"], Spread(-0.2, 0.01, 20, 20.0, 400.0), 0.1), sides=2)
+    # the question is asked of two classes
+    assert found.p_value == pytest.approx(2 * one.p_value(0.0))
+    unknown = make_bench(columns={"task": "multiclass", "prediction": "answer"}).judge(rows, **changes)
+    assert _finding(unknown, "calibration").status is Status.OK
+
+
+@pytest.mark.parametrize(("limit", "status"), [(0.15, Status.WARN), (0.25, Status.OK)])
+@pytest.mark.parametrize(("true", "predicted"), [(0.45, 0.25), (0.25, 0.45)])
+def test_a_limit_of_ones_own_is_for_both_sides(
+    make_bench: Make, rows: Any, true: float, predicted: float, limit: float, status: Status
+) -> None:
+    bench = make_bench(columns={"task": "multiclass", "prediction": "answer"}, checks={"calibration": {"limit": limit}})
+    numbers = _shares(true, predicted, given=False)
+    found = _finding(bench.judge(rows, realised=numbers, trailing_realised=numbers), "calibration")
+    assert (found.status, abs(found.limit or 0.0)) == (status, limit)
+    biased = make_bench(columns={"task": "regression"}, checks={"bias": {"limit": limit}})
+    errors = performance(ResidualProfile.of(np.full(400, predicted), np.full(400, true), ResidualSpec()))
+    found = _finding(biased.judge(rows, realised=errors, trailing_realised=errors), "bias")
+    assert (found.status, abs(found.limit or 0.0)) == (status, limit)
 
 
 @pytest.mark.parametrize(("error", "status"), [(1.1, Status.OK), (1.5, Status.FAIL)])
@@ -387,3 +495,59 @@ def test_errors_of_numbers(make_bench: Make, rows: Any, error: float, status: St
     bench.limits.spreads["error"] = (Spread(1.0, 0.05, 20, 20.0, 400.0),)
     found = _finding(bench.judge(rows, realised=numbers, trailing_realised=numbers), "error")
     assert (found.status, found.code) == (status, Code.ERROR_LARGER if status is Status.FAIL else Code.WITHIN_LIMITS)
+    times = "1.5 times" if error == 1.5 else "10% above"
+    assert (
+        found.message == f"The mean absolute error on this day is {error} [{error}, {error}], {times} the ordinary 1."
+    )
+
+
+def _residuals(bias: float) -> dict[str, Measurement]:
+    """Errors of a mean size of about 20 around a bias."""
+    actuals = np.random.default_rng(3).normal(500, 100, 400)
+    errors = np.tile([-20.0, 20.0], 200) + bias
+    return performance(ResidualProfile.of(actuals + errors, actuals, ResidualSpec.learn(actuals + errors, actuals)))
+
+
+@pytest.mark.parametrize(
+    ("bias", "status", "words"), [(-97.0, Status.WARN, "low"), (30.0, Status.WARN, "high"), (9.0, Status.OK, "high")]
+)
+def test_bias_of_numbers(make_bench: Make, rows: Any, bias: float, status: Status, words: str) -> None:
+    bench = make_bench(columns={"task": "regression"})
+    bench.limits.spreads["error"] = (Spread(20.0, 1.0, 20, 20.0, 400.0),)
+    bench.limits.spreads["bias"] = (Spread(-0.5, 1.0, 20, 20.0, 400.0),)
+    numbers = _residuals(bias)
+    found = _finding(bench.judge(rows, realised=numbers, trailing_realised=numbers), "bias")
+    assert (found.status, found.about_performance) == (status, True)
+    assert found.code is (Code.BIASED if status is Status.WARN else Code.WITHIN_LIMITS)
+    assert found.message.startswith(f"On this day it predicts {abs(bias):g} [{abs(bias) - 1.96:.3g}, ")
+    assert found.message.endswith(f"] too {words} on average, ordinarily 0.5 too low.")
+
+
+def test_a_bias_that_the_error_hides_is_seen(make_bench: Make, rows: Any) -> None:
+    random = np.random.default_rng(5)
+    actuals, errors = random.normal(500, 100, 4000), random.normal(0, 25, 4000)
+    bench = make_bench(columns={"task": "regression"})
+    numbers = performance(ResidualProfile.of(actuals + errors + 14, actuals, ResidualSpec(500.0, 7, 5)))
+    ordinary = float(np.abs(errors).mean())
+    bench.limits.spreads["error"] = (Spread(ordinary, 0.02 * ordinary, 20, 20.0, 4000.0),)
+    bench.limits.spreads["bias"] = (Spread(0.0, 0.5, 20, 20.0, 4000.0),)
+    verdict = bench.judge(rows, realised=numbers, trailing_realised=numbers, labelled=4000, trailing_labelled=4000)
+    assert _finding(verdict, "error").status is Status.OK
+    assert _finding(verdict, "bias").status is Status.WARN
+
+
+def test_what_is_left_of_the_lead_is_told(make_bench: Make, rows: Any) -> None:
+    bench = make_bench(columns={"task": "regression"})
+    numbers = _residuals(-60.0)
+    bench.limits.spreads["error"] = (Spread(20.0, 1.0, 20, 20.0, 400.0),)
+    bench.limits.spreads["r2"] = (Spread(0.96, 0.01, 20, 20.0, 400.0),)
+    found = _finding(bench.judge(rows, realised=numbers, trailing_realised=numbers), "error")
+    left = (numbers["r2"].value or 0.0) / 0.96
+    assert found.message.endswith(
+        f", 3.0 times the ordinary 20; {left:.0%} of its lead over always predicting the average is left."
+    )
+    _opposite(rows)
+    ranking = _finding(make_bench().judge(rows), "ranking")
+    assert ranking.message.endswith("; nothing of its lead over chance is left.")
+    assert ranking.measurement is not None
+    assert f"[{ranking.measurement.low:.3g}, {ranking.measurement.high:.3g}], ordinarily " in ranking.message

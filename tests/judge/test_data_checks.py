@@ -76,9 +76,11 @@ def test_values_out_of_the_baselines_range(make_bench: Make, rows: Any) -> None:
     assert _one(bench.judge(inside, reference), "out_of_range").status is Status.OK
 
 
-@pytest.mark.parametrize("check", ["mismatch", "nonfinite", "out_of_range", "constants"])
+@pytest.mark.parametrize("check", ["mismatch", "nonfinite", "out_of_range", "scale", "constants"])
 def test_few_rows_tell_nothing_of_columns(make_bench: Make, few: Any, check: str) -> None:
-    assert _one(make_bench().judge(few), check).code is Code.TOO_FEW_ROWS
+    found = _one(make_bench().judge(few), "rows")
+    assert found.code is Code.TOO_FEW_ROWS
+    assert check in found.folded
 
 
 def test_a_column_that_varied_has_one_value(make_bench: Make, rows: Any) -> None:
@@ -122,7 +124,57 @@ def test_a_column_that_repeats_the_window_before(make_bench: Make, rows: Any) ->
 
 def test_few_rows_tell_nothing_of_repetition(make_bench: Make, rows: Any, few: Any) -> None:
     bench = make_bench()
-    assert _one(bench.judge(few, before=rows.profile(bench.config)), "staleness").code is Code.TOO_FEW_ROWS
+    assert "staleness" in _one(bench.judge(few, before=rows.profile(bench.config)), "rows").folded
+    # few rows before are other rows
+    assert _one(bench.judge(rows, before=few.profile(bench.config)), "staleness").status is Status.OK
+
+
+def _from_26_to_74(bench: Any) -> Any:
+    """The reference of a baseline whose amounts are in the two bins in the middle."""
+    profile = bench.reference.profile
+    inside = replace(profile.features["amount"], low=26.0, high=74.0)
+    return replace(bench.reference, profile=replace(profile, features={**profile.features, "amount": inside}))
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "says"),
+    [
+        # another unit
+        (
+            lambda i: 1000.0 * (i % 100),
+            Code.SCALE_CHANGED,
+            "ordinarily 49.73, about 1,000 times: has its unit changed?",
+        ),
+        # with another sign there is no ratio
+        (lambda i: -500.0 - i % 100, Code.SCALE_CHANGED, "ordinarily 49.73: has its unit changed?"),
+        # all beyond the range, but not by far: a summer after a winter
+        (lambda i: 110.0 + i % 100, Code.WITHIN_LIMITS, ""),
+        # a few far away
+        (lambda i: 1e6 if i < 190 else 50.0, Code.WITHIN_LIMITS, ""),
+    ],
+)
+def test_another_unit(make_bench: Make, rows: Any, values: Any, code: Code, says: str) -> None:
+    spoilt = replace(rows, amount=[values(i) for i in range(400)])
+    bench = make_bench()
+    verdict = bench.judge(spoilt, _from_26_to_74(bench))
+    found = _one(verdict, "scale", "amount" if says else "")
+    assert (found.code, found.status is Status.FAIL) == (code, bool(says))
+    assert found.message.endswith(says)
+
+
+def test_another_unit_is_told_with_its_numbers(make_bench: Make, rows: Any) -> None:
+    bench = make_bench()
+    spoilt = replace(rows, amount=[50_000.0] * 399 + [50.0])
+    found = _one(bench.judge(spoilt, _from_26_to_74(bench)), "scale", "amount")
+    assert found.message == (
+        "amount: 99.8% of the values are outside the baseline's range; their mean is 49,880, ordinarily 49.73,"
+        " about 1,000 times: has its unit changed?"
+    )
+    assert found.measurement is not None
+    assert (found.measurement.name, found.baseline) == ("mean", pytest.approx(49.73, abs=0.01))
+    assert found.limit == 74 + 2 * (74 - 26)
+    rule = make_bench(checks={"scale": {"tolerance": 2000.0}})
+    assert _one(rule.judge(spoilt, _from_26_to_74(rule)), "scale").status is Status.OK
 
 
 @pytest.mark.parametrize(("count", "status"), [(50, Status.WARN), (44, Status.OK), (0, Status.OK)])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitoring.judge import Code, Status
 from monitoring.judge.evidence import PastReference
+from monitoring.judge.limits import Spread
+from monitoring.profile.losses import LossByBin
 from tests.judge.conftest import make_rows
 
 Make = Callable[..., Any]
@@ -34,7 +38,8 @@ def test_each_reference_is_asked_by_itself(make_bench: Make, rows: Any) -> None:
     assert _found(verdict, "feature_drift", "")["amount"].status is Status.OK
     found = _found(verdict, "feature_drift", "weeks")
     assert {name: item.status for name, item in found.items()} == {"amount": Status.WARN, "country": Status.OK}
-    assert found["amount"].message.startswith("amount, on this day against weeks: Jensen-Shannon distance")
+    assert found["amount"].message.startswith("amount fell on this day against weeks: mean 50, there 87; 4.1 times the")
+    assert found["country"].message.startswith("country, on this day against weeks: Jensen-Shannon distance 0.0")
     assert _found(verdict, "prediction_drift", "weeks")[""].status is Status.OK
     family = verdict.families["warn drift"]
     assert family["questions"] == 6
@@ -59,8 +64,9 @@ def test_what_cannot_be_compared_is_told_and_no_reason_for_doubt(make_bench: Mak
 def test_few_rows_of_a_further_reference_inform(make_bench: Make, rows: Any, few: Any) -> None:
     bench = make_bench()
     verdict = bench.judge(rows, references=(_past(bench, few, rows),))
-    found = _found(verdict, "feature_drift", "weeks")["amount"]
+    [found] = [item for item in verdict.findings if item.check == "rows"]
     assert (found.status, found.code) == (Status.INFO, Code.TOO_FEW_ROWS)
+    assert "feature_drift:amount@weeks" in found.folded
 
 
 def test_a_column_that_holds_nothing_is_compared_with_nothing(make_bench: Make, rows: Any) -> None:
@@ -72,10 +78,6 @@ def test_a_column_that_holds_nothing_is_compared_with_nothing(make_bench: Make, 
 
 
 def test_what_was_learned_of_the_reference_decides(make_bench: Make, rows: Any) -> None:
-    from dataclasses import replace
-
-    from monitoring.judge.limits import Spread
-
     bench, before = make_bench(), make_rows(5)
     before.amount = [value * 0.8 for value in before.amount]
     spread = Spread(0.2, 0.05, 30, 20.0, 400.0, 0.05, 0.05, -1.4, 0.3)
@@ -93,3 +95,44 @@ def test_what_was_learned_of_the_reference_decides(make_bench: Make, rows: Any) 
 def test_fewer_windows_than_there_are_may_say_where_inputs_are(make_bench: Make, rows: Any) -> None:
     verdict = make_bench().judge(rows, windows=3, drift_windows=2)
     assert _found(verdict, "feature_drift", "")["amount"].windows == 2
+
+
+def test_a_warning_says_what_happened_and_ends_with_the_numbers(make_bench: Make, rows: Any) -> None:
+    rows.amount = [75 + value / 4 for value in rows.amount]
+    rows.country = ["at" if place % 4 else "li" for place in range(len(rows.country))]
+    rows.score = [score / 2 for score in rows.score]
+    verdict = make_bench().judge(rows)
+    found = {item.subject: item for item in verdict.findings if item.check.endswith("drift") and item.status != "ok"}
+    amount, country = found["amount"], found["country"]
+    assert amount.message.startswith("amount rose on this day: mean 88, ordinarily 50; 26% of the spread (Jensen-")
+    ordinary, limit = f"ordinarily {amount.baseline:.3g}", f"limit {amount.limit:.3g}"
+    assert amount.message.endswith(f"(Jensen-Shannon distance {amount.measurement.value:.3g}, {ordinary}, {limit}).")
+    assert country.message.startswith("country lost a category on this day: ch 50% → 0%, at 50% → 75%, li 0% → 25% (")
+    assert found[""].message.startswith("Scores fell on this day: mean 0.25, ordinarily 0.50; 49% of the spread")
+
+
+def test_what_a_drift_could_cost_is_told(make_bench: Make, rows: Any) -> None:
+    bench = make_bench()
+    rows.amount = [75 + value / 4 for value in rows.amount]
+    cells = {"amount": np.array([0, 1, 2, 3])}
+    for loss, words in ((0.9, "0.45 more loss"), (0.3, "no more loss"), (0.0, "0.225 less loss")):
+        losses = LossByBin.of(cells, {"amount": 6}, np.array([0.3, 0.3, 0.3, loss]), 1.0)
+        verdict = bench.judge(rows, replace(bench.reference, losses=losses), ordinary_loss=0.3)
+        found = _found(verdict, "feature_drift", "")["amount"]
+        assert found.message.endswith(f"; rows like these had {words}."), found.message
+
+
+def test_a_limit_of_ones_own_has_the_same_words(make_bench: Make, rows: Any) -> None:
+    rows.amount = [75 + value / 4 for value in rows.amount]
+    for limit, words in ((0.3, "amount rose on this day: mean 88,"), (0.9, "amount, on this day: Jensen-Shannon")):
+        verdict = make_bench(checks={"feature_drift": {"limit": limit}}).judge(rows)
+        assert _found(verdict, "feature_drift", "")["amount"].message.startswith(words)
+
+
+def test_nothing_is_put_into_words_that_does_not_fire(
+    make_bench: Make, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("monitoring.judge.drift_checks.how_it_moved", lambda *args: asked.append(args))
+    make_bench().judge(rows)
+    assert not asked
