@@ -203,6 +203,7 @@ def _headline(status: Status, findings: list[Finding], config: ModelConfig, reas
         return f"{first.message}{cause}{_besides(findings)}"
     drifted = len({finding.subject for finding in findings if finding.code is Code.FEATURE_DRIFT})
     moved = f" {drifted} of {len(config.columns.stored)} features have moved, without harm." if drifted else ""
+    moved += "".join(f" {finding.message}" for finding in findings if finding.code is Code.TOO_FEW_ROWS)
     if config.labels is None:
         return f"Data are within their limits; performance is not monitored (no labels configured).{moved}"
     return f"Performance and data are within their limits.{moved}"
