@@ -16,7 +16,7 @@ from monitoring.config import ModelConfig
 from monitoring.config.added_checks import GROUP, added_checks
 from monitoring.config.checks import Alarms
 from monitoring.errors import ConfigError
-from monitoring.judge.beyond import distance_test
+from monitoring.judge.beyond import SURE, Beyond, distance_test
 from monitoring.judge.e_detector import path, threshold
 from monitoring.judge.family import share_of
 from monitoring.judge.limits import learn_limits
@@ -39,13 +39,15 @@ def drift(bench: Bench, by: float) -> Finding:
     return next(item for item in verdict.findings if (item.check, item.subject) == ("feature_drift", "amount"))
 
 
-def numbers(bench: Bench, finding: Finding) -> list[float]:
-    """The p-values of both tests, or of the one there is."""
+def numbers(bench: Bench, finding: Finding) -> tuple[float, float]:
+    """The p-values beyond the tolerance, and among ordinary windows."""
     assert finding.measurement is not None
     assert finding.measurement.value is not None
     spread = bench.limits.telling("feature_drift:amount", 1)
     test = distance_test(finding.measurement, spread, bench.config.checks.feature_drift.tolerance, 0.98)
-    return [part.p_value(finding.measurement.value) for part in test.tests]
+    tolerated, ordinary = test.tests
+    assert isinstance(tolerated, Beyond)
+    return tolerated.of_tolerance.p_value(finding.measurement.value), ordinary.p_value(finding.measurement.value)
 
 
 def wandering(config: ModelConfig) -> Bench:
@@ -67,12 +69,14 @@ def test_the_first_table(make_config: MakeConfig) -> None:
     for by in (0, 4, 8, 10, 12):
         finding = drift(bench, by)
         assert finding.measurement
-        [tolerated] = numbers(bench, finding)
-        naive = f"{finding.measurement.p_value:.2g}"
-        row = f"| {by} | {finding.measurement.value:.3f} | {naive} | {tolerated:.2g} | {finding.status} |"
+        tolerated, unchanged = numbers(bench, finding)
+        row = f"| {by} | {finding.measurement.value:.3f} | {tolerated:.2g} | {unchanged:.2g} | {finding.status} |"
         assert row in PAGE
+        assert finding.level is not None
+        assert (finding.status == Status.WARN) == (tolerated <= SURE and unchanged <= finding.level)
+    assert f"> {finding.message}\n" in PAGE
     first = f"the ordinary distance {finding.baseline:.3g}, `p_value` {finding.p_value:.2g}"
-    fields = f"{first}, `level` {finding.level:.2g}, `limit` {finding.limit:.3f}"
+    fields = f"{first}, `level` {finding.level:.2g}, `limit` {finding.limit:.3g}"
     assert f"{fields}, and `detectable` {finding.detectable:.3f}" in PAGE
 
 
@@ -85,8 +89,21 @@ def test_the_second_table(make_config: MakeConfig) -> None:
         first = f"{tolerated:.2g}" if tolerated > 1e-20 else "< 1e-20"
         row = f"| {by} | {finding.measurement.value:.3f} | {first} | {ordinary:.2g} | {finding.status} |"
         assert row in PAGE
-    assert f"The limit is {finding.limit:.3f} instead of" in PAGE
+        if finding.status is Status.INFO:
+            assert f"the limit of that is {finding.limit:.3f}, at a level of {finding.level:.2g}" in PAGE
+    assert f"The limit of a warning is {finding.limit:.3f} instead of" in PAGE
     assert f"60 days are worth {bench.limits.spreads['feature_drift:amount'][0].independent:.0f}" in PAGE
+
+
+def test_the_shares_of_the_budget() -> None:
+    section = PAGE.split("## The alarm budget")[1].split("\n## ")[0]
+    kinds = ("watch", "performance", "data", "drift")
+    for severity in (Status.FAIL, Status.WARN, Status.INFO):
+        [cells] = re.findall(rf"^\| `{severity}` \| (.*) \|$", section, re.MULTILINE)
+        shown = [cell for cell in cells.split(" | ") if cell != "none by default"]
+        month = getattr(Alarms(), severity)
+        shares = [share_of(Alarms(), severity, kind, 30 * 24) / month for kind in kinds[: len(shown)]]
+        assert [float(cell) for cell in shown] == pytest.approx(shares)
 
 
 def test_the_table_of_the_loss() -> None:
@@ -143,7 +160,8 @@ def test_the_check_of_the_page(blocks: dict[str, str], make_config: MakeConfig) 
         verdict = bench.judge(rows)
         [finding] = [item for item in verdict.findings if item.check == "unsure"]
         assert (finding.status, finding.code) == (status, code)
-    assert bench.judge(make_rows(99)).families["info drift"]["questions"] == 1
+    # with those of two features and of the score, which may warn
+    assert bench.judge(make_rows(99)).families["info drift"]["questions"] == 4
 
 
 def test_its_settings_have_their_type_and_their_defaults(blocks: dict[str, str], make_config: MakeConfig) -> None:
