@@ -236,6 +236,7 @@ class Product:
             losses=tuple(entry.loss for entry in entries),
             estimated=tuple(entry.estimated for entry in entries),
             rejected=rejected,
+            told=tuple(entry.told for entry in entries),
         )
 
 

@@ -83,6 +83,10 @@ class Capture(Strict):
         return "%H" in self.folders
 
 
+# So many rows stand behind a value that is told, where nothing else is configured
+_LEAST_ROWS = 5
+
+
 class Privacy(Strict):
     """What is kept of the values that were captured. It is applied before anything is stored."""
 
@@ -111,6 +115,11 @@ class Privacy(Strict):
             if isinstance(rule, list) and (not rule or sorted(set(rule)) != rule or not all(map(math.isfinite, rule))):
                 raise ValueError(f"{name}: the numbers of a bucket are finite and ascend")
         return value
+
+    @property
+    def least_rows(self) -> int:
+        """How many rows have to stand behind a value that is told; 1 when values of single rows may be."""
+        return 1 if self.show_rows else self.fold_below or _LEAST_ROWS
 
     @property
     def hides(self) -> bool:

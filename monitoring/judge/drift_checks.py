@@ -166,7 +166,8 @@ def _scores(context: Context) -> str:
 
 def _moved(context: Context, subject: str, side: _Comparison, usual: str) -> Moved:
     if subject:
-        return how_it_moved(side.now.features[subject], side.before.features[subject], usual)
+        least = context.config.columns.privacy.least_rows
+        return how_it_moved(side.now.features[subject], side.before.features[subject], usual, least)
     moved = how_it_moved(side.now.score, side.before.score, usual)
     if context.config.columns.task != "multiclass":
         return moved

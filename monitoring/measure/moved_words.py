@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from monitoring.measure.quality import outside
@@ -37,19 +38,21 @@ class Moved:
     details: tuple[str, ...] = ()
 
 
-def how_it_moved(now: ColumnProfile, before: ColumnProfile, usual: str = "ordinarily") -> Moved:
+def how_it_moved(now: ColumnProfile, before: ColumnProfile, usual: str = "ordinarily", least: int = 1) -> Moved:
     """How a column differs from what it was.
 
     Args:
         now: The rows, at least one.
         before: What they are compared with, at least one, on the same bins.
         usual: What the numbers of these are introduced with.
+        least: A category with fewer rows on both sides is not named: it may be that of one person.
     """
     if isinstance(now, NumericProfile) and isinstance(before, NumericProfile):
         return _numbers_moved(now, before, usual)
     assert isinstance(now, CategoricalProfile)
     assert isinstance(before, CategoricalProfile)
-    moved = shares_moved(_shares(now), _shares(before))
+    named = {name for column in (now, before) for name, rows in _rows(column).items() if rows >= least}
+    moved = shares_moved(_shares(now, named), _shares(before, named))
     missing = _missing(now, before, usual)
     if missing and not moved.details:
         return Moved(_without_values(now, before), missing)
@@ -88,12 +91,18 @@ def _verb(new: Mapping[str, float], gone: Mapping[str, float]) -> str:
     return "has a new category" if len(new) == 1 else f"has {len(new)} new categories"
 
 
-def _shares(column: CategoricalProfile) -> dict[str, float]:
-    """The share of each category among the values; nulls are no category."""
+def _rows(column: CategoricalProfile) -> dict[str, int]:
     found = column.categories()
-    rows = {**found.counts, **found.new}
-    unnamed = {"(other)": found.other, "(unseen)": found.unseen - sum(found.new.values())}
-    return {name: count / found.n for name, count in {**unnamed, **rows}.items() if count} if found.n else {}
+    return {**found.counts, **found.new}
+
+
+def _shares(column: CategoricalProfile, named: AbstractSet[str]) -> dict[str, float]:
+    """The share of each category among the values; nulls are no category."""
+    found, rows = column.categories(), _rows(column)
+    rare = sum(count for name, count in rows.items() if name not in named)
+    unnamed = {"(other)": found.other, "(unseen)": found.unseen - sum(found.new.values()), "(rare)": rare}
+    told = {**unnamed, **{name: count for name, count in rows.items() if name in named}}
+    return {name: count / found.n for name, count in told.items() if count} if found.n else {}
 
 
 def _numbers_moved(now: NumericProfile, before: NumericProfile, usual: str) -> Moved:
@@ -101,8 +110,8 @@ def _numbers_moved(now: NumericProfile, before: NumericProfile, usual: str) -> M
     if not now.finite or not before.finite:
         return Moved(_without_values(now, before), missing)
     if before.low == before.high and now.low < now.high:
-        low, high, always = _plain(now.low, now.high, before.low)
-        return Moved("varies", (f"from {low} to {high}, {usual} always {always}", *missing))
+        middle, always = _plain(now.mean or 0.0, before.low)
+        return Moved("varies", (f"mean {middle}, {usual} always {always}", *missing))
     centre, shift, ratio = _centre(now, before, usual)
     how, details = "moved", []
     if abs(shift) >= _SHIFT:
@@ -117,8 +126,7 @@ def _numbers_moved(now: NumericProfile, before: NumericProfile, usual: str) -> M
         details.append(f"{ratio:.1f} times the spread" if ratio > 1 else f"{ratio:.0%} of the spread")
     beyond = outside(now, (before.low, before.high)).value or 0.0
     if beyond >= _OUTSIDE:
-        low, high = _plain(before.low, before.high)
-        details.append(f"{percent(beyond)} outside of {low} to {high}")
+        details.append(f"{percent(beyond)} beyond the range")
     if not details:
         how, details = (_without_values(now, before), []) if missing else (how, _fullest_change(now, before))
     return Moved(how, (*details, *missing))

@@ -21,8 +21,6 @@ from monitoring.window import Window
 
 # A month shows whether a bad day stands alone, and two of them how labels come.
 HISTORY, SERIES = 30, 60
-# What fewer rows have in common could tell something about one of them.
-_LEAST_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,7 @@ class Facts:
 
 def least_rows(config: ModelConfig) -> int:
     """How many rows have to stand behind a value that a report shows; 1 when values of single rows may be shown."""
-    rules = config.columns.privacy
-    return 1 if rules.show_rows else rules.fold_below or _LEAST_ROWS
+    return config.columns.privacy.least_rows
 
 
 def _value(finding: Finding) -> float:

@@ -16,6 +16,8 @@ HERE = Path(__file__).parents[2] / "benchmarks"
 PEERS = {name for name in figures.FIGURES if name.endswith("_over_profile_1m")}
 # Those of `make bench-capture`
 CAPTURE = {"canonical_over_duckdb", "objects_over_one_at_a_time", "large_object_peak_mb", "late_over_window"}
+# Those of `make bench-verdicts`
+VERDICTS = {"false_fails_per_model_month_worst", "power_worst", "delay_windows_worst"}
 # Those of `make bench-labels`
 LABELS = {"label_run_over_id_scan", "label_lookback_doubling", "label_peak_mb", "full_join_over_incremental"}
 
@@ -38,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[bench.Bench, dict[str
 
 def test_every_figure_is_a_number(run: tuple[bench.Bench, dict[str, float]]) -> None:
     found = run[1]
-    assert set(figures.FIGURES) - PEERS - CAPTURE - LABELS <= set(found)
+    assert set(figures.FIGURES) - PEERS - CAPTURE - LABELS - VERDICTS <= set(found)
     assert all(math.isfinite(value) for value in found.values())
 
 
