@@ -483,6 +483,10 @@ def _json_payloads(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterat
     yield write
 
 
+def _half_unseen(row: dict[str, Any]) -> dict[str, Any]:
+    return row | ({"country": "xx"} if row["amount"] > "5" else {})
+
+
 @pytest.mark.parametrize(
     ("change", "subject", "code", "status"),
     [
@@ -490,7 +494,7 @@ def _json_payloads(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterat
         (lambda row: row | {"age": None}, "age", Code.COLUMN_ALL_NULL, Status.FAIL),
         (lambda row: row | {"age": f"{row['age']} years"}, "age", Code.COLUMN_TYPE_CHANGED, Status.FAIL),
         (lambda row: row | {"height": 1.8}, "height", Code.COLUMN_NEW, Status.INFO),
-        (lambda row: row | {"country": "xx"}, "country", Code.UNSEEN_CATEGORIES, Status.WARN),
+        (_half_unseen, "country", Code.UNSEEN_CATEGORIES, Status.WARN),
     ],
 )
 def test_one_broken_column_is_found_and_the_others_are_measured(

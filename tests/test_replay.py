@@ -168,7 +168,7 @@ def test_another_configuration_beside_the_own(monitor: Monitor) -> None:
     assert found.now.of_check("unseen", Status.WARN)
     assert not found.other.of_check("unseen", Status.WARN)
     assert found.other.of_check("unseen", Status.INFO) == found.now.of_check("unseen", Status.WARN)
-    assert "ok instead of warn in 3 (2024-01-16, 2024-01-17, 2024-01-18)" in found.sentence
+    assert "ok instead of warn in 4 (2024-01-16, 2024-01-17, 2024-01-18 and 1 more)" in found.sentence
     assert f"{len(found.other.incidents)} instead of {len(found.now.incidents)} incidents" in found.sentence
     assert found.to_json()["other"]["checks"]["unseen"]["warn"] == []
 

@@ -234,7 +234,7 @@ def test_and_retraining_is_asked_for_once_it_is_confirmed(flights: Replay) -> No
     assert "2013-04-22" <= asked <= "2013-04-26"
     vetoes = {d.window: d.vetoes for d in flights.decisions if d.action is Action.VETOED}
     assert {found for window, found in vetoes.items() if window < asked} <= {(Veto.NOT_CONFIRMED,)}
-    assert {found for window, found in vetoes.items() if window > asked} == {(Veto.COOLDOWN,)}
+    assert all(Veto.COOLDOWN in found for window, found in vetoes.items() if window > asked)
     changes = [d for d in flights.decisions if d.notify and d.state is State.FAILING]
     assert changes[0].window == "2013-04-22"
 

@@ -31,7 +31,7 @@ def _categories(now: Any, before: Any) -> Moved:
 
 def test_a_mean_rises_or_falls() -> None:
     assert _numbers(MIDDLE + 8, MIDDLE) == Moved(
-        "rose", ("mean 40.9, ordinarily 32.9", f"{np.mean(MIDDLE.max() - 8 < MIDDLE):.0%} outside of 21 to 45")
+        "rose", ("mean 40.9, ordinarily 32.9", f"{np.mean(MIDDLE.max() - 8 < MIDDLE):.0%} beyond the range")
     )
     fell = _numbers(MIDDLE - 2, MIDDLE)
     assert (fell.how, fell.details[0]) == ("fell", "mean 30.9, ordinarily 32.9")
@@ -69,7 +69,7 @@ def test_nulls_are_told_where_they_are_more() -> None:
 
 
 def test_constants_are_named() -> None:
-    assert _numbers([0.2, 0.7, 0.5], [0.5, 0.5]) == Moved("varies", ("from 0.20 to 0.70, ordinarily always 0.50",))
+    assert _numbers([0.2, 0.7, 0.5], [0.5, 0.5]) == Moved("varies", ("mean 0.467, ordinarily always 0.500",))
     assert _numbers([0.5, 0.5], [0.2, 0.5, 0.8]) == Moved("is constant", ("always 0.50",))
     rose = _numbers([7.0, 7.0], [5.0, 5.0])
     assert (rose.how, rose.details[0]) == ("rose", "mean 7.0, ordinarily 5.0")
@@ -124,3 +124,14 @@ def test_what_changed_most_is_told_first(now: dict[str, float], before: dict[str
         assert max(apart.values()) == pytest.approx(0.0, abs=1e-9)
     else:
         assert apart[found.details[0][0]] == pytest.approx(max(apart.values()))
+
+
+def test_no_rare_category_is_named() -> None:
+    now, before = ["at"] * 50 + ["ch"] * 40 + ["li"] * 10, ["at"] * 60 + ["ch"] * 36 + ["mc"] * 4
+    spec = CategoricalSpec(("at", "ch", "mc"))
+    columns = [CategoricalProfile.of(pa.array(values), spec) for values in (now, before)]
+    told = str(how_it_moved(*columns, least=20))
+    assert "li" not in told.split("'")[-2].split()
+    assert "mc" not in told
+    assert "(rare)" in told
+    assert "li 0% → 10%" in str(how_it_moved(*columns, least=5))

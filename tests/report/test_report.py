@@ -127,7 +127,7 @@ def test_a_window_without_records_is_reported_in_words(judged: Any) -> None:
     judge_empty = judged.window(6)
     pipeline.run_window(judged.monitor, judge_empty)
     words = words_of(page_of(judged, 6))
-    assert "There are no records for 2024-01-17." in words
+    assert "There are no records for 2024-01-17" in words
     assert "UNKNOWN" in words
     assert "Distributions were not compared." in words
 
