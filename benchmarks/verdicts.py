@@ -26,9 +26,9 @@ from benchmarks.verdict_peers import Counts, EvidentlyDefaults, NannyThresholds,
 from benchmarks.verdict_profiles import Profiler
 from benchmarks.verdict_streams import ROWS, STREAMS, Draw, Stream, config_of, pool_of, shifts_of
 
-BASELINE_DAYS, MONTH_DAYS, MONTHS_A_MODEL, AFTER = 60, 30, 8, 8
+BASELINE_DAYS, MONTH_DAYS, MONTHS_A_MODEL, AFTER = 60, 30, 2, 8
 # Months of each cell; 200 columns take ten times as long
-MONTHS = {"iid": 1000, "weekly": 1000, "weather": 1000, "wide": 8}
+MONTHS = {"iid": 1000, "weekly": 1000, "weather": 1000, "wide": 4}
 # In so many models of a cell changes are looked for
 MODELS_WITH_CHANGES = 50
 PROCESSES = 2
