@@ -29,6 +29,8 @@ from benchmarks.verdict_streams import ROWS, STREAMS, Draw, Stream, config_of, p
 BASELINE_DAYS, MONTH_DAYS, MONTHS_A_MODEL, AFTER = 60, 30, 2, 8
 # Months of each cell; 200 columns take ten times as long
 MONTHS = {"iid": 1000, "weekly": 1000, "weather": 1000, "wide": 4}
+# A model of 200 columns takes ten times as long: it is looked at with one number of rows
+WIDE_ROWS = 1_000
 # In so many models of a cell changes are looked for
 MODELS_WITH_CHANGES = 50
 PROCESSES = 2
@@ -340,7 +342,8 @@ def causes(results: Mapping[Cell, Found]) -> str:
 
 def plan() -> dict[Cell, int]:
     """All cells, and the months of each."""
-    return {Cell(stream, rows): MONTHS[stream] for stream in STREAMS for rows in ROWS}
+    cells = [Cell(stream, rows) for stream in STREAMS for rows in ROWS if stream != "wide" or rows == WIDE_ROWS]
+    return {cell: MONTHS[cell.stream] for cell in cells}
 
 
 def main() -> None:
