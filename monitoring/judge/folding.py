@@ -24,7 +24,7 @@ from monitoring.measure.quality import is_repeated
 Item = Finding | Question
 
 # What breaks a column, the most telling first
-_BREAKS = (
+BREAKS = (
     Code.COLUMN_MISSING,
     Code.COLUMN_TYPE_CHANGED,
     Code.COLUMN_ALL_NULL,
@@ -111,13 +111,13 @@ def _broken_columns(items: Sequence[Item], sure: frozenset[int]) -> dict[str, in
     found: dict[str, int] = {}
     for place in sorted(sure, key=lambda at: (_rank(items[at]), at)):
         item = items[place]
-        if item.subject and item.code in _BREAKS:
+        if item.subject and item.code in BREAKS:
             found.setdefault(item.subject, place)
     return found
 
 
 def _rank(item: Item) -> int:
-    return _BREAKS.index(item.code) if item.code in _BREAKS else len(_BREAKS)
+    return BREAKS.index(item.code) if item.code in BREAKS else len(BREAKS)
 
 
 def _in_part(item: Item) -> bool:

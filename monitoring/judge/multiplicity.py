@@ -41,26 +41,6 @@ def benjamini_hochberg(p_values: Sequence[float], level: float) -> list[bool]:
     return [p_value <= border for p_value in p_values]
 
 
-def benjamini_yekutieli(p_values: Sequence[float], level: float) -> list[bool]:
-    """The same under any dependence: the level is divided by 1 + 1/2 + … + 1/k.
-
-    Benjamini and Yekutieli, The control of the false discovery rate in multiple testing under dependency, Ann.
-    Stat. 29, 2001.
-
-    Args:
-        p_values: One per hypothesis, from 0 to 1.
-        level: The false discovery rate.
-
-    Raises:
-        ValueError: A p-value is not between 0 and 1.
-
-    >>> benjamini_yekutieli([0.01, 0.037, 0.03, 0.20], 0.05)  # 0.05 / (1 + 1/2 + 1/3 + 1/4) = 0.024
-    [False, False, False, False]
-    """
-    harmonic = sum(1 / rank for rank in range(1, len(p_values) + 1))
-    return benjamini_hochberg(p_values, level / harmonic if harmonic else level)
-
-
 def simes(p_values: Sequence[float]) -> float:
     """The p-value of the hypothesis that all of some hypotheses are true: the least of p₍ᵢ₎ k / i.
 

@@ -1,9 +1,7 @@
-"""How probable it is that an ordinary window is as far beyond its tolerance as this one.
+"""How probable it is that a distance that does not matter looks as large as this one.
 
-Three kinds of evidence: against the spread of earlier windows (`beyond_ordinary`), against a distance that does not
-matter (`resemblance`), and against a limit (`above`). Of each there is the p-value, the value at which the p-value is
-a given level (`…_limit`), and the true value that is found with a given power at that level (`…_detectable`). All are
-one-sided: only what is high is evidence.
+There is the p-value, and the distance at which the p-value is a given level. Both are one-sided: only what is high is
+evidence.
 """
 
 from __future__ import annotations
@@ -12,148 +10,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-POWER = 0.8
 _LARGEST_EXPONENT = 700.0
-
-
-def above(value: float, limit: float, error: float, freedom: float | None = None) -> float:
-    """The p-value of a mean, a share or a difference against a limit that it should not exceed.
-
-    Args:
-        value: The estimate.
-        limit: The largest true value that does not matter.
-        error: Standard error of the estimate; 0 where it is known.
-        freedom: Degrees of freedom of the error, for Student's t; None for the normal distribution.
-
-    >>> round(above(0.13, 0.10, 0.01), 5)  # 3 errors above
-    0.00135
-    >>> round(above(0.13, 0.10, 0.01, 9), 5)
-    0.00748
-    """
-    if not error:
-        return 0.0 if value > limit else 1.0
-    return _tail((value - limit) / error, freedom)
-
-
-def above_limit(level: float, limit: float, error: float, freedom: float | None = None) -> float:
-    """The estimate at which `above` is `level`.
-
-    >>> round(above_limit(0.00135, 0.10, 0.01), 4)
-    0.13
-    """
-    return limit + error * _quantile(level, freedom)
-
-
-def above_detectable(
-    level: float, limit: float, error: float, freedom: float | None = None, power: float = POWER
-) -> float:
-    """The true value of which a share of `power` is found at `level`.
-
-    >>> round(above_detectable(0.00135, 0.10, 0.01), 4)  # 3 + 0.84 errors above
-    0.1384
-    """
-    return limit + error * (_quantile(level, freedom) + _quantile(1 - power, freedom))
-
-
-def beyond_ordinary(
-    value: float, mean: float, deviation: float, blocks: float, extra_variance: float = 0.0, *, log: bool = False
-) -> float:
-    """The p-value of a new window, given the spread of the blocks of the baseline: Student's prediction.
-
-    The new value less their mean has the variance deviation² (1 + 1 / blocks) + extra_variance, of which the first
-    part is known with blocks - 1 degrees of freedom and the second exactly. Geisser, Predictive Inference, 1993, for
-    the prediction; Welch, The generalization of "Student's" problem, Biometrika 34, 1947, for the freedom of the sum.
-
-    Args:
-        value: The new window's.
-        mean: Of the blocks.
-        deviation: Their standard deviation.
-        blocks: How many independent blocks they are worth.
-        extra_variance: How much more than a block the new window varies, for instance because it has fewer rows.
-        log: Whether it is the logarithm that is normal, as of a distance, which is skewed to the right. `mean`,
-            `deviation` and `extra_variance` are those of the values themselves all the same.
-
-    Returns:
-        1 where fewer than two blocks say nothing of a spread. Where the blocks are all equal and nothing else
-        varies, 1 / (blocks + 1) for a higher value: that it is the largest of so many is all that is known.
-
-    >>> round(beyond_ordinary(0.12, 0.05, 0.02, 20), 5)  # t = 0.07 / (0.02 √1.05) = 3.416 of 19 degrees
-    0.00145
-    >>> round(beyond_ordinary(0.12, 0.05, 0.02, 20, log=True), 5)  # ln 0.12 is 2.41 of 0.385 √1.05 above
-    0.01325
-    """
-    known = _predict(mean, deviation, blocks, extra_variance, log=log)
-    if known is None:
-        return 1.0
-    if not known.error:
-        return 1.0 / (blocks + 1.0) if value > mean else 1.0
-    place = value if not known.log else math.log(value) if value > 0.0 else -math.inf
-    return _tail((place - known.centre) / known.error, known.freedom)
-
-
-def beyond_ordinary_limit(
-    level: float, mean: float, deviation: float, blocks: float, extra_variance: float = 0.0, *, log: bool = False
-) -> float:
-    """The value at which `beyond_ordinary` is `level`; infinite with fewer than two blocks.
-
-    >>> round(beyond_ordinary_limit(0.00145, 0.05, 0.02, 20), 4)
-    0.12
-    """
-    known = _predict(mean, deviation, blocks, extra_variance, log=log)
-    return math.inf if known is None else known.value(_quantile(level, known.freedom))
-
-
-def beyond_ordinary_detectable(
-    level: float,
-    mean: float,
-    deviation: float,
-    blocks: float,
-    extra_variance: float = 0.0,
-    *,
-    log: bool = False,
-    power: float = POWER,
-) -> float:
-    """The value about which new windows vary of which a share of `power` is found at `level`.
-
-    Infinite with fewer than two blocks.
-
-    >>> round(beyond_ordinary_detectable(0.00145, 0.05, 0.02, 20), 4)  # 3.416 + 0.861 of 0.02 √1.05 above
-    0.1376
-    """
-    known = _predict(mean, deviation, blocks, extra_variance, log=log)
-    if known is None:
-        return math.inf
-    return known.value(_quantile(level, known.freedom) + _quantile(1 - power, known.freedom))
-
-
-class _Prediction(NamedTuple):
-    """Where a new value is expected: (itself or its logarithm - centre) / error is Student's t."""
-
-    centre: float
-    error: float
-    freedom: float
-    log: bool
-
-    def value(self, errors: float) -> float:
-        """The value so many errors above the centre."""
-        place = self.centre + errors * self.error
-        if not self.log:
-            return place
-        return math.exp(place) if place < _LARGEST_EXPONENT else math.inf
-
-
-def _predict(mean: float, deviation: float, blocks: float, extra: float, *, log: bool) -> _Prediction | None:
-    if blocks < 2.0:
-        return None
-    centre = mean
-    if log and mean > 0.0:
-        # the moments of a logarithm that is normal, from those of the value
-        spread = math.log1p((deviation / mean) ** 2)
-        extra = math.log1p(((deviation / mean) ** 2) + extra / mean**2) - spread
-        centre, deviation = math.log(mean) - spread / 2, math.sqrt(spread)
-    learned = deviation * deviation * (1.0 + 1.0 / blocks)
-    freedom = (blocks - 1.0) * (1.0 + extra / learned) ** 2 if learned else math.inf
-    return _Prediction(centre, math.sqrt(learned + extra), freedom, log and mean > 0.0)
 
 
 def resemblance(
@@ -203,33 +60,6 @@ def resemblance_limit(
     return math.sqrt(_noncentral_quantile(level, law.freedom, law.per_square * tolerance**2) / law.per_square)
 
 
-def resemblance_detectable(
-    level: float,
-    tolerance: float,
-    cells: int,
-    n: int,
-    m: int,
-    *,
-    reciprocals: float | None = None,
-    power: float = POWER,
-) -> float:
-    """The true distance of which a share of `power` is found at `level`; infinite with a single cell.
-
-    >>> round(resemblance_detectable(0.001, 0.05, 20, 20_000, 1_000), 4)
-    0.1112
-    """
-    if cells < 2:
-        return math.inf
-    law = _law(cells, n, m, reciprocals)
-    needed = _noncentral_quantile(level, law.freedom, law.per_square * tolerance**2)
-
-    def lacking(root: float) -> float:
-        return _quantile(power, None) - _quantile(_noncentral_tail(needed, law.freedom, root * root), None)
-
-    start = math.sqrt(max(needed - law.freedom, 0.0)) + _quantile(1 - power, None)
-    return _zero(lacking, max(start, 0.1)) / math.sqrt(law.per_square)
-
-
 class _Law(NamedTuple):
     """`per_square` times a squared distance is chi-square with so much freedom."""
 
@@ -252,22 +82,18 @@ def _law(cells: int, n: int, m: int, reciprocals: float | None) -> _Law:
     return _Law(8.0 * math.log(2.0) / ((a + b) * scale), (cells - 1) * mean / scale)
 
 
-def _tail(value: float, freedom: float | None) -> float:
-    """The probability of more, of the normal distribution or Student's t."""
-    from scipy.special import ndtr, stdtr
+def _tail(value: float) -> float:
+    """The probability of more, of the normal distribution."""
+    from scipy.special import ndtr
 
-    if freedom is None or math.isinf(freedom):
-        return float(ndtr(-value))
-    return float(stdtr(freedom, -value))
+    return float(ndtr(-value))
 
 
-def _quantile(level: float, freedom: float | None) -> float:
+def _quantile(level: float) -> float:
     """The value with a tail of `level`."""
-    from scipy.special import ndtri, stdtrit
+    from scipy.special import ndtri
 
-    if freedom is None or math.isinf(freedom):
-        return -float(ndtri(level))
-    return -float(stdtrit(freedom, level))
+    return -float(ndtri(level))
 
 
 # Where the difference to 1 has too few digits left, or the series too many terms
@@ -304,9 +130,9 @@ def _saddlepoint_tail(value: float, freedom: float, noncentrality: float) -> flo
     if abs(signed) < 1e-3:
         # the limit of the correction: a sixth of the skewness
         skewness = 8 * (freedom + 3 * noncentrality) / (2 * freedom + 4 * noncentrality) ** 1.5
-        return _tail(signed + skewness / 6, None)
+        return _tail(signed + skewness / 6)
     steep = tilt * math.sqrt(4 * noncentrality / root**3 + 2 * freedom / root**2)
-    return _tail(signed + math.log(steep / signed) / signed, None)
+    return _tail(signed + math.log(steep / signed) / signed)
 
 
 def _noncentral_quantile(level: float, freedom: float, noncentrality: float) -> float:
@@ -315,10 +141,10 @@ def _noncentral_quantile(level: float, freedom: float, noncentrality: float) -> 
         from scipy.special import chdtri
 
         return float(chdtri(freedom, level))
-    wanted = _quantile(level, None)
+    wanted = _quantile(level)
 
     def beyond(root: float) -> float:
-        return _quantile(_noncentral_tail(root * root, freedom, noncentrality), None) - wanted
+        return _quantile(_noncentral_tail(root * root, freedom, noncentrality)) - wanted
 
     # the root of a chi-square is nearly normal
     spread = math.sqrt((freedom / 2 + noncentrality) / (freedom + noncentrality))

@@ -7,22 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from monitoring.judge.evidence import Evidence
+from monitoring.judge.folding import BREAKS
 from monitoring.judge.verdict import Code, Finding, Status
 
 _MOST = 5
-_BROKEN = frozenset(
-    {
-        Code.COLUMN_MISSING,
-        Code.COLUMN_TYPE_CHANGED,
-        Code.COLUMN_ALL_NULL,
-        Code.COLUMN_STALE,
-        Code.COLUMN_CONSTANT,
-        Code.SCALE_CHANGED,
-        Code.VALUES_OF_OTHER_TYPE,
-        Code.NONFINITE_INCREASED,
-        Code.NULLS_INCREASED,
-    }
-)
 _WORDS = {
     "broken data": "{names} broken, and predictions follow from it",
     "concept drift": "the relation of inputs and labels has changed",
@@ -75,7 +63,7 @@ def why(findings: Sequence[Finding], evidence: Evidence) -> Why | None:
         return None
     worst = [item for item in findings if item.code is Code.SEGMENT_WORSE and item.status is Status.INFO]
     segments = tuple(dict.fromkeys(item.subject for item in (*about, *worst) if "=" in item.subject))[:_MOST]
-    broken = tuple(dict.fromkeys(item.subject for item in bad if item.code in _BROKEN and item.subject))
+    broken = tuple(dict.fromkeys(item.subject for item in bad if item.code in BREAKS and item.subject))
     kind = "broken data" if broken else _kind(findings, evidence)
     diagnosis = evidence.diagnosis
     told = diagnosis is not None and diagnosis.kind == kind
